@@ -18,7 +18,7 @@ export const recipient = {
     }
     try {
       const learned = describeContext();
-      expectNotNow("editor", () => editor.appendField("X-One-Hook", new TextEncoder().encode("js")));
+      expectNotNow("editor", () => editor.appendField("X-One-Hook", Uint8Array.from([106, 115])));
       expectNotNow("mail-data", () => mailData.size());
       session.setNote("one-hook", learned);
       if (session.note("one-hook") !== learned) throw new Error("the note was not kept");
