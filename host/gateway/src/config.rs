@@ -1,0 +1,200 @@
+//! The configuration of the gateway: one TOML file, with `--set` from the command line on top.
+//!
+//! The way of a setting: `tree` holds what was written and where, `overrides` puts the `--set`s in, `reader` and `file` make
+//! typed values of it, `resolve` works out what one setting takes from another. All errors that can be found are told at
+//! once, each with its line (`problem`). What comes out cannot be wrong in itself: whether the components can be loaded and
+//! the addresses bound is for others to find out, who put their findings at the right line with [`Config::problem`].
+//!
+//! A file is at most 1 MiB of UTF-8, in the form of TOML 1.1.
+
+mod file;
+mod load;
+mod name;
+mod origin;
+mod overrides;
+mod problem;
+mod reader;
+mod resolve;
+mod settings;
+mod tree;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+pub use load::Machine;
+pub use name::Hostname;
+pub use problem::{Problem, Problems};
+pub use settings::{Cause, Extension, Keep, ListenerLimits, LogFormat, LogLevel, PluginLimits, Policy, Sha256};
+pub use units::{Count, Period, Size};
+
+use origin::Origins;
+use tree::Step;
+
+/// A file that documents every setting with its unit and default.
+pub const REFERENCE: &str = include_str!("config/reference.toml");
+
+/// The whole configuration. All paths in it are absolute or relative to the working directory, all defaults are filled in,
+/// and every name that one part uses for another is known.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Our name; each listener has a copy or a name of its own.
+    pub hostname: Hostname,
+    /// Where the gateway keeps what must last.
+    pub data_dir: PathBuf,
+    /// Where the components of plugins were looked up.
+    pub plugin_dir: PathBuf,
+    /// Where compiled components are kept; nothing is lost with it.
+    pub cache_dir: PathBuf,
+    /// How many passwords are verified at the same time.
+    pub password_workers: Count,
+    /// How long open transactions may go on after the gateway was told to stop.
+    pub shutdown_grace: Period,
+    /// What is logged, and how.
+    pub log: Log,
+    /// What all plugins share.
+    pub engine: Engine,
+    /// By name; one or more.
+    pub listeners: BTreeMap<String, Listener>,
+    /// By name.
+    pub chains: BTreeMap<String, Chain>,
+    /// By name.
+    pub plugins: BTreeMap<String, Plugin>,
+    origins: Origins,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Log {
+    /// Events of this level and above.
+    pub level: LogLevel,
+    /// For people or for programs.
+    pub format: LogFormat,
+}
+
+/// What all plugins share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Engine {
+    /// Instances of all plugins at the same time.
+    pub instances: Count,
+    /// The largest memory that a plugin can have.
+    pub memory_max: Size,
+    /// Threads that serve sessions and run plugins.
+    pub workers: Count,
+}
+
+/// Where sessions come in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Listener {
+    /// One or more addresses; port 0 is any free one.
+    pub bind: Vec<SocketAddr>,
+    /// The chain that decides.
+    pub chain: String,
+    /// Our name in the banner, in replies to EHLO and in Received.
+    pub hostname: Hostname,
+    /// Whether AUTH is offered where the connection is in clear.
+    pub auth_in_clear: bool,
+    /// Service extensions that are not offered.
+    pub extensions_off: Vec<Extension>,
+    /// What a client may do.
+    pub limits: ListenerLimits,
+}
+
+/// Plugins in the order in which they are asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Chain {
+    /// One or more, each plugin once.
+    pub links: Vec<Link>,
+}
+
+/// A plugin's place in a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Link {
+    /// The plugin's name.
+    pub plugin: String,
+    /// What is done when it fails.
+    pub on_failure: OnFailure,
+}
+
+/// A policy for each cause of failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OnFailure([Policy; Cause::ALL.len()]);
+
+impl OnFailure {
+    /// All causes in order, each with its policy.
+    pub fn iter(&self) -> impl Iterator<Item = (Cause, Policy)> {
+        Cause::ALL.into_iter().zip(self.0)
+    }
+}
+
+impl Serialize for OnFailure {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+/// A component, with what it is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plugin {
+    /// The file.
+    pub component: PathBuf,
+    /// What the file must hash to.
+    pub sha256: Option<Sha256>,
+    /// How long an instance lives.
+    pub instance: Keep,
+    /// Host services, each at most once.
+    pub grants: Vec<Grant>,
+    /// The plugin's own table; times and dates are texts in the form of RFC 3339.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// What it may use.
+    pub limits: PluginLimits,
+}
+
+/// A host service that a plugin may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grant {
+    /// Writing into the log.
+    Log,
+    /// Reading its own table of the configuration.
+    Config,
+    /// Verifying passwords.
+    Passwords,
+    /// Writing into Maildirs below this directory.
+    Maildir(PathBuf),
+}
+
+impl Grant {
+    /// The word in the configuration.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Grant::Log => "log",
+            Grant::Config => "config",
+            Grant::Passwords => "passwords",
+            Grant::Maildir(_) => "maildir",
+        }
+    }
+}
+
+impl Config {
+    /// A problem with a setting, shown at its line: `problem(&["plugin", "auth", "component"], "…")`. Where the setting is
+    /// not written, the table around it is shown. A number is a place in a list.
+    pub fn problem(&self, setting: &[&str], message: impl Into<String>) -> Problem {
+        let mut steps: Vec<Step> = Vec::new();
+        for step in setting {
+            let item = step.parse().ok().map(Step::Item);
+            let is_item = item.filter(|item| self.origins.has(&[&steps[..], std::slice::from_ref(item)].concat()));
+            steps.push(is_item.unwrap_or_else(|| Step::from(*step)));
+        }
+        self.origins.problem_with_value(&steps, message)
+    }
+}

@@ -1,0 +1,271 @@
+//! Settings that mean the same in the file and in the finished configuration: words to choose from, limits, a pin.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::units::{Count, Period, Size};
+
+/// Which events are logged: those of this level and above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// The operator must act.
+    Error,
+    /// Degraded service, too.
+    Warn,
+    /// A line for each session, transaction and delivery, too.
+    Info,
+    /// Commands, too.
+    Debug,
+    /// Octet counts, too.
+    Trace,
+}
+
+/// How a log event is written to standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object in a line.
+    Json,
+}
+
+/// A service extension that a listener can do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Extension {
+    /// RFC 2920.
+    #[serde(rename = "PIPELINING")]
+    Pipelining,
+    /// RFC 1870.
+    #[serde(rename = "SIZE")]
+    Size,
+    /// RFC 6152.
+    #[serde(rename = "8BITMIME")]
+    EightBitMime,
+    /// RFC 2034.
+    #[serde(rename = "ENHANCEDSTATUSCODES")]
+    EnhancedStatusCodes,
+    /// RFC 3030.
+    #[serde(rename = "CHUNKING")]
+    Chunking,
+    /// RFC 4954.
+    #[serde(rename = "AUTH")]
+    Auth,
+}
+
+/// Why a plugin did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// It trapped.
+    Trap,
+    /// It used up its fuel.
+    Fuel,
+    /// It used up its memory or tables.
+    Memory,
+    /// It took longer than its deadline.
+    Deadline,
+    /// No instance could be had.
+    Unavailable,
+    /// It answered with something that the contract does not allow.
+    Reply,
+}
+
+impl Cause {
+    /// All causes.
+    pub const ALL: [Cause; 6] =
+        [Cause::Trap, Cause::Fuel, Cause::Memory, Cause::Deadline, Cause::Unavailable, Cause::Reply];
+
+    /// The word in the configuration and in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cause::Trap => "trap",
+            Cause::Fuel => "fuel",
+            Cause::Memory => "memory",
+            Cause::Deadline => "deadline",
+            Cause::Unavailable => "unavailable",
+            Cause::Reply => "reply",
+        }
+    }
+}
+
+/// What is done when a plugin fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// 451 4.3.0: the client is to try again later.
+    #[default]
+    Defer,
+    /// 554 5.3.0.
+    Reject,
+    /// As if the plugin had no opinion.
+    Skip,
+    /// The message is taken and kept for a person.
+    Quarantine,
+    /// 421 4.3.0, and the connection is closed.
+    Disconnect,
+}
+
+impl Policy {
+    /// The word in the configuration and in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Policy::Defer => "defer",
+            Policy::Reject => "reject",
+            Policy::Skip => "skip",
+            Policy::Quarantine => "quarantine",
+            Policy::Disconnect => "disconnect",
+        }
+    }
+}
+
+/// How long an instance of a plugin lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// From its first hook in a session to the end of the session, or of a transaction where the host needs the room.
+    #[default]
+    Session,
+    /// For one call.
+    Call,
+}
+
+impl Keep {
+    /// The word in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Keep::Session => "session",
+            Keep::Call => "call",
+        }
+    }
+}
+
+/// The SHA-256 of a file, in lower-case hexadecimal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Sha256(pub [u8; 32]);
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Sha256 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sha256 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        hexadecimal(&text).map(Self).ok_or_else(|| {
+            serde::de::Error::custom("expected a SHA-256 of 64 hexadecimal digits, as sha256sum prints it")
+        })
+    }
+}
+
+fn hexadecimal(text: &str) -> Option<[u8; 32]> {
+    let mut octets = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|c| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (at, octet) in octets.iter_mut().enumerate() {
+        *octet = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(octets)
+}
+
+/// What a listener allows its clients. Where RFC 5321 asks for a least value, it is named; less is allowed, and breaks the
+/// standard.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "a table of limits")]
+pub struct ListenerLimits {
+    /// Sessions at the same time. A client beyond is answered by 421.
+    pub connections: Count,
+    /// Sessions at the same time from one address (IPv4), or one network of 64 bits (IPv6).
+    pub connections_per_address: Count,
+    /// Octets of a command line; RFC 5321 section 4.5.3.1.4 asks for 512.
+    pub command_line_octets: Size,
+    /// Octets of an AUTH command and of the client's lines in its exchange; RFC 4954 section 4 asks for 12288.
+    pub auth_line_octets: Size,
+    /// Octets of a local part; RFC 5321 section 4.5.3.1.1 asks for 64.
+    pub local_part_octets: Size,
+    /// Octets of a domain; RFC 5321 section 4.5.3.1.2 asks for 255.
+    pub domain_octets: Size,
+    /// Octets of a path with its brackets; RFC 5321 section 4.5.3.1.3 asks for 256.
+    pub path_octets: Size,
+    /// Octets of a line of mail data; RFC 5321 section 4.5.3.1.6 asks for 1000.
+    pub text_line_octets: Size,
+    /// Octets of a message, announced with SIZE; RFC 5321 section 4.5.3.1.7 asks for 64 KiB.
+    pub message_octets: Size,
+    /// Octets of refused mail data that are read and thrown away before the connection is closed.
+    pub discarded_octets: Size,
+    /// RCPT commands in a transaction; RFC 5321 section 4.5.3.1.8 asks for 100.
+    pub recipients: Count,
+    /// Transactions in a session.
+    pub transactions: Count,
+    /// Errors of the client in a session. The one after them is answered by 421, and the connection is closed.
+    pub errors: Count,
+    /// Commands between two transactions that do not lead to one: NOOP, RSET, VRFY and the like.
+    pub idle_commands: Count,
+    /// How long the client may be silent where a command is due; RFC 5321 section 4.5.3.2.7 asks for 5 minutes.
+    pub command_patience: Period,
+    /// How long the client may be silent within mail data; RFC 5321 section 4.5.3.2.5 asks for 3 minutes.
+    pub data_patience: Period,
+}
+
+impl Default for ListenerLimits {
+    fn default() -> Self {
+        Self {
+            connections: Count::at_least_one(1000),
+            connections_per_address: Count::at_least_one(100),
+            command_line_octets: Size(2048),
+            auth_line_octets: Size(12_320),
+            local_part_octets: Size(64),
+            domain_octets: Size(255),
+            path_octets: Size(256),
+            text_line_octets: Size::kib(64),
+            message_octets: Size::mib(50),
+            discarded_octets: Size::mib(1024),
+            recipients: Count::at_least_one(1000),
+            transactions: Count::at_least_one(1_000_000),
+            errors: Count::at_least_one(20),
+            idle_commands: Count::at_least_one(100),
+            command_patience: Period::seconds(300),
+            data_patience: Period::seconds(300),
+        }
+    }
+}
+
+/// What one plugin may use. Running out of any is a failure with a cause, never a crash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PluginLimits {
+    /// Fuel for one call, and as much again for making the instance.
+    pub fuel: u64,
+    /// All linear memories of an instance together.
+    pub memory: Size,
+    /// Wall-clock time of one call, waiting for host services included.
+    pub deadline: Period,
+    /// Instances of this plugin at the same time.
+    pub instances: Count,
+    /// Elements of all tables of an instance together.
+    pub table_elements: u32,
+    /// What one call may write into the log.
+    pub log_octets: Size,
+    /// All notes of a session together, names included.
+    pub note_octets: Size,
+    /// What the edits of one message may add.
+    pub edit_octets: Size,
+    /// What one host call, or the result of a hook, may copy out of the guest.
+    pub transfer_octets: Size,
+}
