@@ -1,0 +1,77 @@
+//! The server side of SMTP without input or output: octets in, events and octets out.
+//!
+//! This crate never reads a clock, socket, file, environment or log, and knows nothing of plugins. Its caller owns the
+//! connection, gives what it reads to [`Session::advance`], does what the [`Event`] says, answers the [`Question`]s, and writes
+//! [`Session::output`] to the client. So the same dialogue runs in a unit test, over a socket, and under a fuzzer.
+//!
+//! Standards: RFC 5321 and 7504 (SMTP), 1870 (SIZE), 2034, 3463 and 5248 (enhanced status codes), 2920 (PIPELINING), 3030 (CHUNKING),
+//! 4954 (AUTH) with 4616 (PLAIN) and the LOGIN mechanism, 6152 (8BITMIME).
+//!
+//! What grows, grows by rows of a table: verbs (`verb.rs`), service extensions with their parameters (`extension.rs`), SASL
+//! mechanisms (`sasl.rs`), replies (`replies.rs`).
+//!
+//! ```
+//! use postgate_smtp::{Answer, Config, Event, Session};
+//! use std::sync::Arc;
+//!
+//! let config = Config::new("mx.example.org".parse().unwrap());
+//! let mut session = Session::new(Arc::new(config));
+//! let mut input: &[u8] = b"HELO client.example\r\n";
+//! loop {
+//!     let (taken, event) = session.advance(input);
+//!     input = &input[taken..];
+//!     match event {
+//!         Event::Ask(_) => session.answer(Answer::Yes),
+//!         Event::MailData(_) | Event::Reset => {}
+//!         Event::Wait | Event::Close(_) => break,
+//!     }
+//! }
+//! assert_eq!(session.output(), b"220 mx.example.org ESMTP Postgate\r\n250 mx.example.org\r\n");
+//! ```
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs, unreachable_pub)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
+#![deny(clippy::wildcard_enum_match_arm)]
+
+mod base64;
+mod chunk;
+mod config;
+mod content;
+mod data;
+#[cfg(feature = "dialogue")]
+pub mod dialogue;
+mod domain;
+mod event;
+mod extension;
+mod limits;
+mod line;
+mod mailbox;
+mod parameter;
+pub mod replies;
+mod reply;
+mod sasl;
+mod session;
+mod transaction;
+mod verb;
+
+pub use config::{AuthOffer, Config};
+pub use domain::Domain;
+pub use event::{
+    Answer, Body, Close, Credentials, Event, Greeting, Hello, Mail, Question, Recipient,
+};
+pub use extension::{Extension, Extensions};
+pub use limits::Limits;
+pub use mailbox::{AddressError, Mailbox};
+pub use parameter::Parameter;
+pub use reply::{Enhanced, Reply, ReplyError};
+pub use sasl::{Mechanism, Mechanisms};
+pub use session::Session;

@@ -1,0 +1,1 @@
+//! Dialogue files: their reader, and a player for the bare session.

@@ -1,0 +1,310 @@
+//! A session (RFC 5321 section 3): the state between two octets of the client, and what moves it.
+
+mod answers;
+pub(crate) mod command;
+mod lines;
+mod mail_data;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::chunk::Chunk;
+use crate::config::Config;
+use crate::data;
+use crate::event::{Answer, Close, Event, Greeting, Question};
+use crate::extension::Extension;
+use crate::line;
+use crate::replies;
+use crate::reply::{EnhancedCodes, Reply};
+use crate::sasl::Exchange;
+use crate::transaction::Transaction;
+
+/// The server's side of one connection.
+///
+/// Loop: give input to [`advance`](Session::advance) and do what the event says until it is [`Event::Wait`] or [`Event::Close`]; then send
+/// the [`output`](Session::output). A new session has a question at once, so advance it before the first read.
+#[derive(Debug)]
+pub struct Session {
+    config: Arc<Config>,
+    stage: Stage,
+    standing: Standing,
+    identity: Identity,
+    transaction: Option<Transaction>,
+    /// The transaction was given up, and the caller has not been told.
+    reset: bool,
+    /// `stop` was called.
+    stopping: bool,
+    line: line::Reader,
+    output: Vec<u8>,
+    errors: u32,
+    idle_commands: u32,
+    transactions: u32,
+}
+
+/// What is expected next.
+#[derive(Debug)]
+enum Stage {
+    /// Nothing has happened: the caller is to be asked about the client.
+    Connected,
+    /// A command.
+    Command,
+    /// A message of the client in an AUTH exchange.
+    Exchange(Exchange),
+    /// An answer.
+    Asked(Asked),
+    /// The caller is to be asked about a chunk, behind its answer about the mail data.
+    ChunkAnnounced(Chunk),
+    /// Mail data of DATA.
+    Data(data::Reader),
+    /// Octets of a chunk.
+    Chunk { left: u64, last: bool },
+    /// Octets of a chunk that is refused.
+    SkippedChunk { left: u64, refusal: Refusal },
+    /// Nothing any more.
+    Closed(Close),
+}
+
+/// The question that is open, with what its answer needs.
+#[derive(Debug)]
+enum Asked {
+    Connect,
+    Hello(Greeting),
+    Authenticate,
+    Mail,
+    Recipient,
+    Data,
+    FirstChunk(Chunk),
+    Chunk(Chunk),
+    Message,
+    Verify,
+    Expand,
+    Command { default: &'static Reply },
+}
+
+/// How the client has introduced itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// The banner has refused it.
+    Unwelcome,
+    New,
+    Helo,
+    Ehlo,
+}
+
+/// Whether the client has authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Identity {
+    Unknown,
+    Proved,
+}
+
+/// A reply that says no, and what else it means.
+#[derive(Debug)]
+struct Refusal {
+    reply: Reply,
+    reason: Reason,
+}
+
+/// Why a refusal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    /// The client has made an error, which is counted.
+    Error,
+    /// The caller has said no.
+    Answer,
+    /// The caller has said no, and wants the connection closed.
+    Close,
+}
+
+/// What a command leads to: a question, or nothing more, or a reply that counts as an error.
+pub(crate) type Step = Result<Option<Question>, &'static Reply>;
+
+impl Session {
+    /// The session of a client that has connected.
+    pub fn new(config: Arc<Config>) -> Session {
+        Session {
+            config,
+            stage: Stage::Connected,
+            standing: Standing::New,
+            identity: Identity::Unknown,
+            transaction: None,
+            reset: false,
+            stopping: false,
+            line: line::Reader::default(),
+            output: Vec::new(),
+            errors: 0,
+            idle_commands: 0,
+            transactions: 0,
+        }
+    }
+
+    /// Takes octets from the front of `input`. Answers how many, and what is to be done now.
+    ///
+    /// To be called again with the rest, until it says [`Event::Wait`] or [`Event::Close`].
+    pub fn advance<'a>(&mut self, input: &'a [u8]) -> (usize, Event<'a>) {
+        let mut rest = input;
+        loop {
+            if let Some(event) = self.step(&mut rest) {
+                return (input.len() - rest.len(), event);
+            }
+        }
+    }
+
+    /// Does one thing: takes input, or moves to another stage. An event ends the turn.
+    fn step<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {
+        if std::mem::take(&mut self.reset) {
+            return Some(Event::Reset);
+        }
+        match self.stage {
+            Stage::Connected => Some(self.ask(Asked::Connect, Question::Connect)),
+            Stage::Command if self.stopping && self.transaction.is_none() => {
+                self.close(&replies::SHUTDOWN, Close::Shutdown);
+                None
+            }
+            Stage::Command => self.read_command(input),
+            Stage::Exchange(_) => self.read_response(input),
+            Stage::Asked(_) => Some(Event::Wait),
+            Stage::ChunkAnnounced(chunk) => Some(self.ask_chunk(chunk)),
+            Stage::Data(_) => self.read_data(input),
+            Stage::Chunk { .. } => self.read_chunk(input),
+            Stage::SkippedChunk { .. } => self.skip_chunk(input),
+            Stage::Closed(close) => Some(Event::Close(close)),
+        }
+    }
+
+    /// The answer to the question that was asked last. Without an open question nothing happens.
+    pub fn answer(&mut self, answer: Answer) {
+        match std::mem::replace(&mut self.stage, Stage::Command) {
+            Stage::Asked(asked) => self.take_answer(asked, answer),
+            stage @ (Stage::Connected
+            | Stage::Command
+            | Stage::Exchange(_)
+            | Stage::ChunkAnnounced(_)
+            | Stage::Data(_)
+            | Stage::Chunk { .. }
+            | Stage::SkippedChunk { .. }
+            | Stage::Closed(_)) => self.stage = stage,
+        }
+    }
+
+    /// Octets for the client. Say [`sent`](Session::sent) when they are.
+    pub fn output(&self) -> &[u8] {
+        &self.output
+    }
+
+    /// The first `octets` of the output have been sent, or will be: they are forgotten.
+    pub fn sent(&mut self, octets: usize) {
+        if octets < self.output.len() {
+            self.output.drain(..octets);
+        } else if self.output.capacity() > KEPT_OUTPUT_OCTETS {
+            self.output = Vec::new();
+        } else {
+            self.output.clear();
+        }
+    }
+
+    /// How long the client may be silent now. While a question is open the time is the caller's own.
+    pub fn patience(&self) -> Duration {
+        match self.stage {
+            Stage::Data(_) | Stage::Chunk { .. } | Stage::SkippedChunk { .. } => {
+                self.config.limits.data_patience
+            }
+            Stage::Connected
+            | Stage::Command
+            | Stage::Exchange(_)
+            | Stage::Asked(_)
+            | Stage::ChunkAnnounced(_)
+            | Stage::Closed(_) => self.config.limits.command_patience,
+        }
+    }
+
+    /// The client has been silent for that long: 421 4.4.2, and [`advance`](Session::advance) says Close.
+    pub fn time_out(&mut self) {
+        self.close(&replies::TIMEOUT, Close::Timeout);
+    }
+
+    /// The gateway stops: 421 4.3.2 and Close as soon as no transaction is open.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        if matches!(self.stage, Stage::Exchange(_)) {
+            self.close(&replies::SHUTDOWN, Close::Shutdown);
+        }
+    }
+
+    /// Whether MAIL was accepted, and its mail data has not been replied to.
+    pub fn transaction_is_open(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// Whether the client has authenticated.
+    pub fn is_authenticated(&self) -> bool {
+        self.identity == Identity::Proved
+    }
+
+    fn ask<'a>(&mut self, asked: Asked, question: Question) -> Event<'a> {
+        self.stage = Stage::Asked(asked);
+        Event::Ask(question)
+    }
+
+    fn ask_chunk<'a>(&mut self, chunk: Chunk) -> Event<'a> {
+        self.ask(
+            Asked::Chunk(chunk),
+            Question::Chunk {
+                size: chunk.octets,
+                last: chunk.last,
+            },
+        )
+    }
+
+    /// Replies to an error of the client's; when there were too many, the session is over.
+    fn error(&mut self, reply: &Reply) {
+        self.errors = self.errors.saturating_add(1);
+        if self.errors <= self.config.limits.errors {
+            self.reply(reply);
+        } else {
+            self.close(&replies::TOO_MANY_ERRORS, Close::TooManyErrors);
+        }
+    }
+
+    /// Sends a refusal. A 421 says that the connection is closed, and so it is (RFC 5321 section 4.2.3).
+    fn refuse(&mut self, refusal: &Refusal) {
+        match refusal.reason {
+            Reason::Error => self.error(&refusal.reply),
+            Reason::Answer if refusal.reply.code() != 421 => self.reply(&refusal.reply),
+            Reason::Answer | Reason::Close => self.close(&refusal.reply, Close::Refused),
+        }
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        let codes = match self
+            .config
+            .extensions
+            .contains(Extension::EnhancedStatusCodes)
+        {
+            true => EnhancedCodes::Written,
+            false => EnhancedCodes::LeftOut,
+        };
+        reply.write(codes, &mut self.output);
+    }
+
+    /// Sends a last reply.
+    fn close(&mut self, reply: &Reply, close: Close) {
+        if matches!(self.stage, Stage::Closed(_)) {
+            return;
+        }
+        self.reply(reply);
+        self.transaction = None;
+        self.reset = false;
+        self.stage = Stage::Closed(close);
+    }
+
+    /// Gives the transaction up, if one is open.
+    fn reset(&mut self) {
+        if self.transaction.take().is_some() {
+            self.reset = true;
+        }
+    }
+}
+
+/// A buffer no larger than this stays with an idle session.
+const KEPT_OUTPUT_OCTETS: usize = 256;

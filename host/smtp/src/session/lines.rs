@@ -1,0 +1,160 @@
+//! The stages in which lines of the client come: commands, and its messages in an AUTH exchange.
+
+use super::{Identity, Session, Stage, Standing, Step};
+use crate::event::{Close, Event};
+use crate::extension::Extension;
+use crate::line::{Bound, Bounds, Read};
+use crate::replies;
+use crate::reply::Reply;
+use crate::verb::{Access, Idle, Needs, Octets, Verb};
+
+impl Session {
+    pub(super) fn read_command<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {
+        let limits = &self.config.limits;
+        let bounds = Bounds::Command {
+            command: limits.command_line_octets,
+            auth: limits.auth_line_octets,
+        };
+        match self.line.read(input, bounds) {
+            Read::Line(line) => {
+                let step = self.run(&line);
+                self.go_on(step)
+            }
+            Read::TooLong(Bound::Command) => self.go_on(Err(&replies::COMMAND_LINE_TOO_LONG)),
+            Read::TooLong(Bound::Auth) => self.go_on(Err(&replies::AUTH_LINE_TOO_LONG)),
+            Read::More => Some(Event::Wait),
+        }
+    }
+
+    pub(super) fn read_response<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {
+        let bounds = Bounds::Exchange {
+            auth: self.config.limits.auth_line_octets,
+        };
+        let read = self.line.read(input, bounds);
+        if matches!(read, Read::More) {
+            return Some(Event::Wait);
+        }
+        let Stage::Exchange(exchange) = std::mem::replace(&mut self.stage, Stage::Command) else {
+            return None;
+        };
+        let step = match read {
+            Read::Line(line) => self.respond(exchange, &line),
+            Read::TooLong(_) | Read::More => Err(&replies::AUTH_LINE_TOO_LONG),
+        };
+        self.go_on(step)
+    }
+
+    fn go_on<'a>(&mut self, step: Step) -> Option<Event<'a>> {
+        match step {
+            Ok(question) => question.map(Event::Ask),
+            Err(reply) => {
+                self.error(reply);
+                None
+            }
+        }
+    }
+
+    /// Carries out a command line.
+    fn run(&mut self, line: &[u8]) -> Step {
+        let line = line.trim_ascii_end();
+        let end = line
+            .iter()
+            .position(|octet| *octet == b' ')
+            .unwrap_or(line.len());
+        let (verb, argument) = line.split_at_checked(end).unwrap_or((line, b""));
+        if line.iter().any(|octet| octet.is_ascii_control()) {
+            return Err(&replies::LINE_WITH_BARE_OCTETS);
+        }
+        let verb = std::str::from_utf8(verb)
+            .ok()
+            .filter(|verb| is_verb(verb))
+            .ok_or(&replies::NOT_A_COMMAND)?;
+        let row = Verb::find(verb);
+        let argument = match std::str::from_utf8(argument) {
+            Ok(argument) if argument.is_ascii() => argument.trim_ascii_start(),
+            Ok(_) | Err(_) => {
+                return Err(row.map_or(&replies::NON_ASCII_ARGUMENT, |row| row.non_ascii));
+            }
+        };
+        if self.standing == Standing::Unwelcome && row.is_none_or(|row| row.name != "QUIT") {
+            return self.refuse_command(row, argument, &replies::UNWELCOME);
+        }
+        if row.is_none_or(|row| row.counts == Idle::Counted) && !self.count_idle_command() {
+            return Ok(None);
+        }
+        let Some(row) = row else {
+            return Ok(Some(self.unknown(
+                verb,
+                argument,
+                &replies::UNKNOWN_COMMAND,
+            )));
+        };
+        match self.permit(row).and_then(|()| (row.run)(self, argument)) {
+            Ok(question) => Ok(question),
+            Err(reply) => self.refuse_command(Some(row), argument, reply),
+        }
+    }
+
+    /// Whether a command may come now, as far as its row tells.
+    fn permit(&self, row: &Verb) -> Result<(), &'static Reply> {
+        if row
+            .extension
+            .is_some_and(|extension| !self.offers(extension))
+        {
+            return Err(&replies::NOT_IMPLEMENTED);
+        }
+        match (row.needs, self.standing) {
+            (Needs::Greeting, Standing::New) => return Err(&replies::GREETING_FIRST),
+            (Needs::Ehlo, Standing::New | Standing::Helo) => return Err(&replies::EHLO_FIRST),
+            (Needs::Nothing | Needs::Greeting | Needs::Ehlo, _) => {}
+        }
+        let required = self.config.auth.required && row.open == Access::Authenticated;
+        if required && self.identity == Identity::Unknown {
+            return Err(&replies::AUTHENTICATION_REQUIRED);
+        }
+        Ok(())
+    }
+
+    /// Refuses a command at once, or behind the octets that follow it.
+    fn refuse_command(
+        &mut self,
+        row: Option<&Verb>,
+        argument: &str,
+        reply: &'static Reply,
+    ) -> Step {
+        match row.map_or(Octets::None, |row| row.octets) {
+            Octets::None => Err(reply),
+            Octets::Chunk => {
+                self.refuse_chunk(argument, reply);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether the extension is switched on and there is something to it.
+    pub(super) fn offers(&self, extension: Extension) -> bool {
+        let config = &self.config;
+        config.extensions.contains(extension)
+            && (extension != Extension::Auth || !config.auth.mechanisms.is_empty())
+    }
+
+    /// Counts a command that leads to no mail. When there were too many, the session is over, and the answer is no.
+    fn count_idle_command(&mut self) -> bool {
+        self.idle_commands = self.idle_commands.saturating_add(1);
+        if self.idle_commands <= self.config.limits.idle_commands {
+            return true;
+        }
+        self.close(&replies::TOO_MANY_IDLE_COMMANDS, Close::TooManyErrors);
+        false
+    }
+}
+
+/// Letters, digits and hyphens behind a letter.
+fn is_verb(verb: &str) -> bool {
+    verb.bytes()
+        .next()
+        .is_some_and(|octet| octet.is_ascii_alphabetic())
+        && verb
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+}

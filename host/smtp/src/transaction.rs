@@ -1,0 +1,58 @@
+//! A mail transaction (RFC 5321 section 3.3): what is known between MAIL and the reply to the mail data.
+
+use crate::chunk;
+
+/// What the session remembers of a transaction. Who sends to whom is the gateway's to keep.
+#[derive(Debug, Default)]
+pub(crate) struct Transaction {
+    /// Recipients that were accepted.
+    accepted: u32,
+    /// Recipients that were refused.
+    refused: u32,
+    /// The message so far, once a BDAT has come.
+    chunks: Option<chunk::Message>,
+}
+
+/// Whether mail data may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recipients {
+    /// No RCPT has come.
+    None,
+    /// None was accepted.
+    AllRefused,
+    /// At least one was accepted.
+    Some,
+}
+
+impl Transaction {
+    pub(crate) fn recipients(&self) -> Recipients {
+        match (self.accepted, self.refused) {
+            (0, 0) => Recipients::None,
+            (0, _) => Recipients::AllRefused,
+            (_, _) => Recipients::Some,
+        }
+    }
+
+    /// RCPT commands that were decided about.
+    pub(crate) fn recipients_asked(&self) -> u32 {
+        self.accepted.saturating_add(self.refused)
+    }
+
+    pub(crate) fn accept_recipient(&mut self) {
+        self.accepted = self.accepted.saturating_add(1);
+    }
+
+    pub(crate) fn refuse_recipient(&mut self) {
+        self.refused = self.refused.saturating_add(1);
+    }
+
+    /// The message that comes in chunks; none before the first.
+    pub(crate) fn chunks(&self) -> Option<&chunk::Message> {
+        self.chunks.as_ref()
+    }
+
+    /// The message that comes in chunks, which thereby has begun.
+    pub(crate) fn begin_chunks(&mut self) -> &mut chunk::Message {
+        self.chunks.get_or_insert_default()
+    }
+}

@@ -1,0 +1,234 @@
+//! The table of verbs: one row for each command of RFC 5321 and of the extensions that we know.
+
+use crate::extension::Extension;
+use crate::replies;
+use crate::reply::Reply;
+use crate::session::{Session, Step, command};
+
+/// What there is to a command.
+pub(crate) struct Verb {
+    pub(crate) name: &'static str,
+    /// What HELP says of it.
+    pub(crate) syntax: &'static str,
+    /// The service extension without which it is not implemented.
+    pub(crate) extension: Option<Extension>,
+    pub(crate) needs: Needs,
+    /// Whether a client that must authenticate may use it before (RFC 4954 section 6).
+    pub(crate) open: Access,
+    /// Whether it is counted against the bound on commands that lead to no mail.
+    pub(crate) counts: Idle,
+    /// Whether mail data follows in the same stream, which has to be skipped when the command is refused.
+    pub(crate) octets: Octets,
+    /// The reply to an argument that is not ASCII.
+    pub(crate) non_ascii: &'static Reply,
+    /// Carries it out, given the rest of the line.
+    pub(crate) run: fn(&mut Session, &str) -> Step,
+}
+
+/// What must have come before a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Nothing,
+    Greeting,
+    Ehlo,
+}
+
+/// Who may use a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Anybody,
+    Authenticated,
+}
+
+/// Whether a command leads to mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Idle {
+    Counted,
+    Free,
+}
+
+/// What stands behind the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Octets {
+    None,
+    Chunk,
+}
+
+const PLAIN: Verb = Verb {
+    name: "",
+    syntax: "",
+    extension: None,
+    needs: Needs::Nothing,
+    open: Access::Anybody,
+    counts: Idle::Counted,
+    octets: Octets::None,
+    non_ascii: &replies::NON_ASCII_ARGUMENT,
+    run: command::not_implemented,
+};
+
+/// A part of a transaction.
+const MAIL: Verb = Verb {
+    needs: Needs::Greeting,
+    open: Access::Authenticated,
+    counts: Idle::Free,
+    ..PLAIN
+};
+
+/// The frequent ones first.
+static VERBS: [Verb; 24] = [
+    Verb {
+        name: "RCPT",
+        syntax: "RCPT TO:<forward-path> [parameters]",
+        non_ascii: &replies::NON_ASCII_MAILBOX,
+        run: command::rcpt,
+        ..MAIL
+    },
+    Verb {
+        name: "MAIL",
+        syntax: "MAIL FROM:<reverse-path> [parameters]",
+        non_ascii: &replies::NON_ASCII_MAILBOX,
+        run: command::mail,
+        ..MAIL
+    },
+    Verb {
+        name: "DATA",
+        syntax: "DATA",
+        run: command::data,
+        ..MAIL
+    },
+    Verb {
+        name: "BDAT",
+        syntax: "BDAT octets [LAST]",
+        extension: Some(Extension::Chunking),
+        needs: Needs::Ehlo,
+        octets: Octets::Chunk,
+        run: command::bdat,
+        ..MAIL
+    },
+    Verb {
+        name: "EHLO",
+        syntax: "EHLO name",
+        run: command::ehlo,
+        ..PLAIN
+    },
+    Verb {
+        name: "HELO",
+        syntax: "HELO name",
+        run: command::helo,
+        ..PLAIN
+    },
+    Verb {
+        name: "QUIT",
+        syntax: "QUIT",
+        counts: Idle::Free,
+        run: command::quit,
+        ..PLAIN
+    },
+    Verb {
+        name: "RSET",
+        syntax: "RSET",
+        run: command::rset,
+        ..PLAIN
+    },
+    Verb {
+        name: "NOOP",
+        syntax: "NOOP [text]",
+        run: command::noop,
+        ..PLAIN
+    },
+    Verb {
+        name: "AUTH",
+        syntax: "AUTH mechanism [initial-response]",
+        extension: Some(Extension::Auth),
+        needs: Needs::Ehlo,
+        run: command::auth,
+        ..PLAIN
+    },
+    Verb {
+        name: "VRFY",
+        syntax: "VRFY text",
+        extension: Some(Extension::Verify),
+        open: Access::Authenticated,
+        run: command::vrfy,
+        ..PLAIN
+    },
+    Verb {
+        name: "EXPN",
+        syntax: "EXPN text",
+        extension: Some(Extension::Expand),
+        open: Access::Authenticated,
+        run: command::expn,
+        ..PLAIN
+    },
+    Verb {
+        name: "HELP",
+        syntax: "HELP [verb]",
+        extension: Some(Extension::Help),
+        run: command::help,
+        ..PLAIN
+    },
+    // Known from standards and left to the command hook, with 502 where nobody answers.
+    Verb {
+        name: "ETRN",
+        run: command::etrn,
+        ..PLAIN
+    },
+    Verb {
+        name: "ATRN",
+        run: command::atrn,
+        ..PLAIN
+    },
+    // Nobody but us could carry these out: they change what the stream means, or turn the session round.
+    Verb {
+        name: "STARTTLS",
+        ..PLAIN
+    },
+    Verb {
+        name: "LHLO",
+        ..PLAIN
+    },
+    Verb {
+        name: "TURN",
+        ..PLAIN
+    },
+    Verb {
+        name: "BURL",
+        ..PLAIN
+    },
+    // Obsolete (RFC 5321 appendix F.6).
+    Verb {
+        name: "SEND",
+        ..PLAIN
+    },
+    Verb {
+        name: "SOML",
+        ..PLAIN
+    },
+    Verb {
+        name: "SAML",
+        ..PLAIN
+    },
+    // Only from listed proxies could they be believed.
+    Verb {
+        name: "XCLIENT",
+        ..PLAIN
+    },
+    Verb {
+        name: "XFORWARD",
+        ..PLAIN
+    },
+];
+
+impl Verb {
+    /// The row of this verb, in any case of letters.
+    pub(crate) fn find(name: &str) -> Option<&'static Verb> {
+        VERBS
+            .iter()
+            .find(|verb| verb.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Those that HELP tells of.
+    pub(crate) fn all() -> impl Iterator<Item = &'static Verb> {
+        VERBS.iter().filter(|verb| !verb.syntax.is_empty())
+    }
+}
