@@ -12,7 +12,7 @@ use super::file::File;
 use super::name::nearest;
 use super::origin::Origins;
 use super::overrides;
-use super::problem::{Origin, Problem, Problems, Sources};
+use super::problem::{Origin, Problem, Problems, Sources, Span};
 use super::reader::{Error, Kind, Reader};
 use super::resolve::resolve;
 use super::tree::{Node, Step};
@@ -65,7 +65,9 @@ impl Config {
             }
         }
         let file = read_settings(&mut root, &sources, &mut problems);
-        let Some(file) = file else { return Err(Problems::new(problems)) };
+        let Some(file) = file else {
+            return Err(Problems::new(problems));
+        };
         let origins = Origins { sources, root };
         let (config, more) = resolve(file, &origins, machine);
         problems.extend(more);
@@ -93,14 +95,20 @@ fn read(path: &Path) -> Result<String, Problem> {
 fn parse_file(path: &Path, text: String, sources: &mut Sources) -> Result<Node, Vec<Problem>> {
     let (table, errors) = DeTable::parse_recoverable(&text);
     let root = Node::root(table, 0);
-    let errors: Vec<_> = errors.into_iter().take(PROBLEMS_MAX).collect();
     let end = text.len();
+    let mut errors: Vec<(Span, String)> = errors
+        .into_iter()
+        .take(PROBLEMS_MAX)
+        .map(|error| (error.span().unwrap_or(end..end), error.message().to_owned()))
+        .collect();
+    // What the parser says of a line after its first error in it is most often a guess.
+    errors.sort_by_key(|(span, _)| span.start);
+    errors.dedup_by_key(|(span, _)| text.bytes().take(span.start).filter(|octet| *octet == b'\n').count());
     sources.add(Origin::File(path.to_owned()), text);
     if errors.is_empty() {
         return Ok(root);
     }
-    let problem = |error: toml::de::Error| sources.problem(&error.span().unwrap_or(end..end), error.message());
-    Err(errors.into_iter().map(problem).collect())
+    Err(errors.into_iter().map(|(span, message)| sources.problem(&span, message)).collect())
 }
 
 /// Reads the settings; what is wrong is told and taken out, until the rest can be read. None if there are too many errors.
@@ -112,7 +120,11 @@ fn read_settings(root: &mut Node, sources: &Sources, problems: &mut Vec<Problem>
         };
         let mut path = error.path();
         problems.extend(problem(&error, &path, root, sources));
-        if let Kind::UnknownKey { key, .. } = error.kind {
+        if let Kind::UnknownKey { key, known } = error.kind {
+            // The key that was meant is then no news if it is missing.
+            if let Some(meant) = nearest(&key, known.iter().copied()) {
+                root.spoil_key(&path, meant);
+            }
             path.push(Step::Key(key));
         }
         if !root.spoil(&path) {

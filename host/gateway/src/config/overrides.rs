@@ -100,7 +100,9 @@ enum Misfit {
 }
 
 fn put(root: &mut Node, steps: &[Step], node: Node, key: std::ops::Range<usize>) -> Result<(), Misfit> {
-    let Some((last, outer)) = steps.split_last() else { return Ok(()) };
+    let Some((last, outer)) = steps.split_last() else {
+        return Ok(());
+    };
     let mut at = root;
     for (length, step) in outer.iter().enumerate() {
         at = child(at, step, length, &key)?;
@@ -117,7 +119,9 @@ fn child<'a>(
     key: &std::ops::Range<usize>,
 ) -> Result<&'a mut Node, Misfit> {
     let empty = Node { span: key.clone(), value: Value::Table(Table::default()) };
-    let Step::Key(name) = step else { return Err(Misfit::NotATable { length }) };
+    let Step::Key(name) = step else {
+        return Err(Misfit::NotATable { length });
+    };
     match &mut node.value {
         Value::Table(table) => {
             let entry = table.entries.entry(name.clone());

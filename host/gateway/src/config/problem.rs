@@ -280,6 +280,6 @@ mod tests {
         assert_eq!(sources.problem(&(5..9), "wrong").to_string(), "wrong");
         sources.add(Origin::File(PathBuf::from("f.toml")), "ü".to_owned());
         assert!(sources.problem(&(1..900), "wrong").to_string().starts_with("f.toml:1:1: wrong"));
-        assert!(sources.problem(&(900..1), "wrong").to_string().starts_with("f.toml:1:2: wrong"));
+        assert!(sources.problem(&Span { start: 900, end: 1 }, "wrong").to_string().starts_with("f.toml:1:2: wrong"));
     }
 }

@@ -53,7 +53,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::UnknownKey { key, known: _ } => write!(f, "unknown setting \"{}\"", key.escape_debug()),
+            Kind::UnknownKey { key, known: _ } => {
+                write!(f, "unknown setting \"{}\"", key.escape_debug())
+            }
             Kind::MissingKey { key } => write!(f, "\"{key}\" is missing"),
             Kind::UnknownWord { word, known } => {
                 write!(f, "\"{}\" is none of {}", word.escape_debug(), known.join(", "))
@@ -99,28 +101,32 @@ fn wanted(expected: &dyn de::Expected) -> String {
         "a sequence" => "a list".to_owned(),
         "a map" => "a table".to_owned(),
         "a boolean" => "true or false".to_owned(),
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "u64" => "a whole number, 0 or more".to_owned(),
         _ => text,
     }
 }
 
 fn kind(found: &Unexpected<'_>) -> String {
-    match found {
-        Unexpected::Str(_) => "a text".to_owned(),
-        Unexpected::Seq => "a list".to_owned(),
-        Unexpected::Map => "a table".to_owned(),
-        Unexpected::Bool(_) => "a boolean".to_owned(),
-        Unexpected::Signed(_) | Unexpected::Unsigned(_) => "an integer".to_owned(),
-        other => other.to_string(),
-    }
+    let kinds = [
+        (matches!(found, Unexpected::Str(_)), "a text"),
+        (matches!(found, Unexpected::Seq), "a list"),
+        (matches!(found, Unexpected::Map), "a table"),
+        (matches!(found, Unexpected::Bool(_)), "a boolean"),
+        (matches!(found, Unexpected::Signed(_) | Unexpected::Unsigned(_)), "an integer"),
+    ];
+    let known = kinds.into_iter().find(|(is, _)| *is).map(|(_, kind)| kind.to_owned());
+    known.unwrap_or_else(|| found.to_string())
 }
 
 fn content(found: &Unexpected<'_>) -> String {
-    match found {
-        Unexpected::Signed(n) => n.to_string(),
-        Unexpected::Unsigned(n) => n.to_string(),
-        Unexpected::Str(text) => format!("\"{}\"", text.escape_debug()),
-        other => kind(other),
+    if let Unexpected::Signed(n) = found {
+        return n.to_string();
     }
+    if let Unexpected::Unsigned(n) = found {
+        return n.to_string();
+    }
+    kind(found)
 }
 
 /// A node, to be deserialized.
@@ -166,7 +172,14 @@ impl<'de> Deserializer<'de> for Reader<'de> {
                     _ => Err(Error::wrong("expected a table with one key")),
                 }
             }
-            other => Err(Error::wrong(format!("expected one of {}, found {}", words.join(", "), other.kind()))),
+            Value::Integer(_)
+            | Value::HugeInteger
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Time(_)
+            | Value::List(_) => {
+                Err(Error::wrong(format!("expected one of {}, found {}", words.join(", "), self.0.value.kind())))
+            }
         }
     }
 
@@ -185,7 +198,9 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        let Some(node) = self.items.next() else { return Ok(None) };
+        let Some(node) = self.items.next() else {
+            return Ok(None);
+        };
         let at = self.at;
         self.at += 1;
         seed.deserialize(Reader(node)).map(Some).map_err(|error| error.at(Step::Item(at)))
@@ -201,7 +216,9 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some((key, entry)) = self.entries.next() else { return Ok(None) };
+        let Some((key, entry)) = self.entries.next() else {
+            return Ok(None);
+        };
         self.last = Some((key, &entry.node));
         seed.deserialize(text(key)).map(Some)
     }

@@ -99,7 +99,8 @@ impl Resolver<'_> {
                 self.problems.push(problem.note(NAME_WANTED));
             }
         }
-        if kind == "listener" && self.origins.keys(&path![kind]).is_empty() {
+        let path = path![kind];
+        if kind == "listener" && self.origins.keys(&path).is_empty() && !self.origins.is_spoiled(&path) {
             let problem = self.origins.problem_of_file("there is no listener");
             self.problems.push(problem.note("add a table [listener.NAME] with `bind` and `chain`"));
         }

@@ -179,3 +179,180 @@ fn a_problem_found_later_has_its_line() {
         assert_eq!(problem.lines().next(), Some(expected));
     }
 }
+
+#[test]
+fn errors_of_syntax() {
+    check(
+        "hostname = \"mx.example.org\nbind = 1",
+        r#"
+etc/p.toml:1:27: invalid basic string, expected `"`
+  |
+1 | hostname = "mx.example.org
+  |                           ^
+"#,
+    );
+    check(
+        "a = 1\na = 2\n[x\n",
+        r#"
+etc/p.toml:2:1: duplicate key
+  |
+2 | a = 2
+  | ^
+
+etc/p.toml:3:3: unclosed table, expected `]`
+  |
+3 | [x
+  |   ^
+"#,
+    );
+}
+
+#[test]
+fn all_errors_are_told_at_once() {
+    check(include_str!("tests/wrong.toml"), include_str!("tests/wrong.txt"));
+}
+
+#[test]
+fn files_that_lack_something() {
+    check("", "etc/p.toml: there is no listener\n = add a table [listener.NAME] with `bind` and `chain`");
+    check(
+        "[listener.smtp]\nbind = \"127.0.0.1:0\"",
+        "etc/p.toml:1:1: \"chain\" is missing\n  |\n1 | [listener.smtp]\n  | ^^^^^^^^^^^^^^^",
+    );
+    check(
+        "listener.smtp = { bind = [], chain = \"main\" }",
+        r#"
+etc/p.toml:1:26: there is no address
+  |
+1 | listener.smtp = { bind = [], chain = "main" }
+  |                          ^^
+
+etc/p.toml:1:38: there is no chain "main"
+  |
+1 | listener.smtp = { bind = [], chain = "main" }
+  |                                      ^^^^^^
+  = no chain is configured
+"#,
+    );
+    check(
+        "[listener]\nbind = \"127.0.0.1:25\"",
+        "etc/p.toml:2:8: expected a table [listener.NAME], found a text\n  |\n2 | bind = \"127.0.0.1:25\"\n  |        ^^^^^^^^^^^^^^",
+    );
+    let nameless = Machine { hostname: "(none)".to_owned(), cores: 1 };
+    let problems = Config::parse(Path::new("p.toml"), MINIMAL.to_owned(), &[], &nameless).unwrap_err().to_string();
+    let expected = "p.toml: the machine's name is no name for a mail host: \"(none)\" is not a domain: '(' is no letter, digit \
+                    or \"-\"\n = set hostname = \"mx.example.org\"";
+    assert_eq!(problems, expected);
+}
+
+#[test]
+fn each_wrong_setting() {
+    const POLICIES: &str = "none of defer, reject, skip, quarantine, disconnect";
+    const EXTENSIONS: &str = "none of PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, CHUNKING, AUTH";
+    const SIZE: &str = "expected a size such as \"64 MiB\", \"10 MB\" or a number of octets";
+    const ADDRESS: &str = "such as \"192.0.2.1:25\"";
+    for (setting, expected) in [
+        ("listener.smtp.bnd=127.0.0.1:2600", "unknown setting \"bnd\"".to_owned()),
+        ("listener.smtp.bind=localhost", format!("\"localhost\" is not an address with a port, {ADDRESS} or \"[::]:25\"")),
+        ("listener.smtp.bind=25", format!("expected an address {ADDRESS}, or a list of them, found an integer")),
+        ("listener.smtp.auth-in-clear=yes", "expected true or false, found a text".to_owned()),
+        ("listener.smtp.chain=mian", "there is no chain \"mian\"".to_owned()),
+        ("listener.smtp.hostname=-", "\"-\" is not a domain: a label neither begins nor ends with \"-\"".to_owned()),
+        ("listener.smtp.extensions-off=[\"STARTTLS\"]", format!("\"STARTTLS\" is {EXTENSIONS}")),
+        ("listener.smtp.extensions-off=SIZE", "expected a list, found a text".to_owned()),
+        ("listener.smtp.limits.message-octets=0", "must not be 0".to_owned()),
+        ("listener.smtp.limits.command-patience=0 s", "must not be 0".to_owned()),
+        ("listener.smtp.limits.recipients=many", "expected a whole number, 1 or more, found a text".to_owned()),
+        (
+            "listener.smtp.limits.message-octets=50 mb",
+            "unknown unit \"mb\": expected one of B, kB, MB, GB, TB, KiB, MiB, GiB, TiB".to_owned(),
+        ),
+        ("listener.smtp.limits.message-octets=1.5 GiB", SIZE.to_owned()),
+        ("listener.smtp.limits.message-octets=-5", format!("{SIZE}, found -5")),
+        ("listener.smtp.limits.connections=99999999999999999999", "too large a number".to_owned()),
+        ("chain.main.plugins=[]", "chain \"main\" has no plugins".to_owned()),
+        ("chain.main.plugins.1=policy", "plugin \"policy\" stands in this chain already".to_owned()),
+        ("chain.main.plugins.0.on-failure=skip", "`chain.main.plugins.0` is not a table".to_owned()),
+        ("chain.main.plugins.0={ plugin = \"policy\", on-failure = \"skp\" }", format!("\"skp\" is {POLICIES}")),
+        (
+            "chain.main.plugins.0={ plugin = \"policy\", onfailure = \"skip\" }",
+            "unknown setting \"onfailure\"".to_owned(),
+        ),
+        (
+            "chain.main.plugins.0=5",
+            "expected a plugin's name, or a table such as { plugin = \"delivery\", on-failure = \"skip\" }, found an integer"
+                .to_owned(),
+        ),
+        ("chain.main.on-failure.tarp=skip", "unknown setting \"tarp\"".to_owned()),
+        ("on-failure.reply=ignore", format!("\"ignore\" is {POLICIES}")),
+        (
+            "on-failure=5",
+            "expected a policy such as \"defer\", or a table such as { default = \"defer\", deadline = \"skip\" }, found an \
+             integer"
+                .to_owned(),
+        ),
+        (
+            "plugin.policy.sha256=abc",
+            "expected a SHA-256 of 64 hexadecimal digits, as sha256sum prints it".to_owned(),
+        ),
+        ("plugin.policy.instance=shared", "\"shared\" is none of session, call".to_owned()),
+        ("plugin.policy.grants=[\"sql\"]", "\"sql\" is none of log, config, passwords, maildir".to_owned()),
+        ("plugin.policy.grants=[\"log\", \"log\"]", "\"log\" is granted already".to_owned()),
+        ("plugin.policy.grants=[{ log = true }]", "\"log\" takes no value: write it as a text".to_owned()),
+        ("plugin.policy.grants=[{ maildir = \"\" }]", "an empty path".to_owned()),
+        ("plugin.policy.grants=[{ maildir = \"a\", log = 1 }]", "expected a table with one key".to_owned()),
+        ("plugin.policy.config.x=inf", "expected a finite number".to_owned()),
+        ("plugin.policy.config=text", "expected a table, found a text".to_owned()),
+        ("plugin.policy.limits.fuel=0", "must not be 0".to_owned()),
+        (
+            "plugin.policy.limits.deadline=10",
+            "expected a period such as \"500 ms\", \"10 s\", \"5 min\", \"1 h\" or \"2 d\", found an integer".to_owned(),
+        ),
+        ("plugin.policy.limits.memory=300 MiB", "more than engine.memory-max, which is 256 MiB".to_owned()),
+        ("plugin.policy.limits.instances=1001", "more than engine.instances, which is 1000".to_owned()),
+        (
+            "plugin.policy.limits.table-elements=5000000000",
+            "expected a whole number from 0 to 4294967295, found 5000000000".to_owned(),
+        ),
+        ("plugin.policy.component=", "an empty path".to_owned()),
+        ("plugin.\"a b\".component=x", "\"a b\" can't be the name of a plugin".to_owned()),
+        ("data-dir=", "an empty path".to_owned()),
+        ("log.format=xml", "\"xml\" is none of text, json".to_owned()),
+    ] {
+        check_set(&[setting], &[&format!("--set {setting}: {expected}")]);
+    }
+    check_set(
+        &[
+            "listener.two={ bind = \"0.0.0.0:25\", chain = \"main\" }",
+            "listener.three={ bind = \"127.0.0.1:0\", chain = \"main\" }",
+        ],
+        &[
+            "--set listener.two={ bind = \"0.0.0.0:25\", chain = \"main\" }: 0.0.0.0:25 is the address of listener \"smtp\" \
+           already",
+        ],
+    );
+    check_set(
+        &["nonsense", "log.level=loud"],
+        &[
+            "--set nonsense: expected KEY=VALUE",
+            "--set log.level=loud: \"loud\" is none of error, warn, info, debug, trace",
+        ],
+    );
+}
+
+#[test]
+fn files_that_can_not_be_read() {
+    let missing = Config::load(Path::new("/nonexistent/p.toml"), &[]).unwrap_err().to_string();
+    assert!(missing.starts_with("/nonexistent/p.toml: can't be read: No such file"), "{missing}");
+    let directory = Config::load(Path::new("/"), &[]).unwrap_err().to_string();
+    assert!(directory.starts_with("/: can't be read: "), "{directory}");
+    let endless = Config::load(Path::new("/dev/zero"), &[]).unwrap_err().to_string();
+    assert_eq!(endless, "/dev/zero: larger than 1 MiB");
+}
+
+#[test]
+fn a_file_of_nothing_but_errors_is_bounded() {
+    let text: String = (0..2000).map(|n| format!("x{n} = 1\n")).collect();
+    let problems = Config::parse(Path::new("p.toml"), text, &[], &machine()).unwrap_err();
+    assert_eq!(problems.count(), 50);
+}

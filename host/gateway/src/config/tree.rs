@@ -176,9 +176,18 @@ impl Node {
         inside || outside
     }
 
+    /// Marks a key of the table at the end of the path as one that was meant to be there.
+    pub(super) fn spoil_key(&mut self, path: &[Step], key: &str) {
+        if let Some(Value::Table(table)) = self.at_mut(path).map(|node| &mut node.value) {
+            table.spoiled.insert(key.to_owned());
+        }
+    }
+
     /// Takes a value out because it is wrong. Answers whether it was there.
     pub(super) fn spoil(&mut self, path: &[Step]) -> bool {
-        let Some((last, outer)) = path.split_last() else { return false };
+        let Some((last, outer)) = path.split_last() else {
+            return false;
+        };
         match (self.at_mut(outer).map(|node| &mut node.value), last) {
             (Some(Value::Table(table)), Step::Key(key)) => {
                 table.spoiled.insert(key.clone());

@@ -155,7 +155,8 @@ fn split_amount(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
     let (digits, unit) = text.split_at_checked(end)?;
     let n = digits.replace('_', "").parse().ok()?;
-    Some((n, unit.trim_start()))
+    let unit = unit.trim_start();
+    unit.chars().all(char::is_alphabetic).then_some((n, unit))
 }
 
 struct SizeVisitor;
