@@ -1,0 +1,40 @@
+//! Plugins of Postgate: components that are loaded, sandboxed, and asked in the order of a chain.
+//!
+//! This is the only crate that names wasmtime. An [`Engine`] loads [`Plugin`]s; a [`Chain`] puts them in order; a [`Run`] takes one
+//! session through it, hook by hook, and turns what plugins say into decisions. What guests may ask and do is the contract in
+//! `wit/`: the context of the call (`context.rs`) and the host services that the operator has granted (`service.rs`).
+
+#![deny(unsafe_code, missing_docs, unreachable_pub)]
+
+mod anatomy;
+mod bindings;
+mod cache;
+mod chain;
+mod component;
+mod context;
+mod engine;
+mod failure;
+mod hook;
+mod instance;
+mod limits;
+mod message;
+mod reply;
+mod run;
+mod service;
+mod state;
+mod stderr;
+
+pub use anatomy::{Anatomy, AnatomyError, Hash};
+pub use cache::CacheError;
+pub use chain::{Chain, Entry};
+pub use component::{LoadError, Plugin, PluginConfig, Source, anatomy, hooks, source};
+pub use context::{ClientHello, ClientIdentity, Greeting, Mailbox, Parameter, SessionFacts, TlsLayer, VerdictKind};
+pub use engine::{Engine, EngineConfig, EngineError};
+pub use failure::{Cause, OnFailure, Policy};
+pub use hook::{CONTRACT_VERSION, Hook, HookSet};
+pub use limits::{Keep, Limits};
+pub use message::{HEAD_BYTES, Message, MessageError, MessageWriter};
+pub use run::{
+    Authentication, Credentials, Decision, Delivery, End, Event, Fate, MessageDecision, Run,
+};
+pub use service::{Grants, SERVICES, Service, maildir};

@@ -1,0 +1,148 @@
+//! One live instance of a plugin: made, called within its limits, thrown away when it fails.
+//!
+//! A call burns fuel, and every [`YIELD_FUEL`] units of it the guest's thread goes back to the other sessions, so that an
+//! endless loop costs its own session and nobody else's. The deadline is wall-clock time around the whole call.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+use wasmtime::{Store, Trap};
+
+use crate::component::{LoadError, Plugin};
+use crate::context::Context;
+use crate::failure::{Cause, Failure};
+use crate::hook::{Guests, Hook};
+use crate::state::State;
+
+/// An instance and its store.
+pub(crate) struct Instance {
+    pub(crate) store: Store<State>,
+    pub(crate) guests: Guests,
+    pub(crate) instance: wasmtime::component::Instance,
+    /// Given back when the instance is dropped.
+    _places: [OwnedSemaphorePermit; 2],
+}
+
+impl Instance {
+    /// Makes an instance; waits for a place within the plugin's deadline.
+    pub(crate) async fn new(plugin: &Plugin) -> Result<Self, Failure> {
+        let deadline = plugin.facts.limits.deadline;
+        let places = timeout(deadline, places(plugin)).await;
+        let Ok(Some(places)) = places else {
+            return Err(unavailable("no instance became free within the deadline".to_owned()));
+        };
+        let mut store = Store::new(plugin.engine.wasmtime(), State::new(plugin.facts.clone()));
+        store.limiter(|state| &mut state.meter);
+        store.set_hostcall_fuel(plugin.facts.limits.transfer_bytes);
+        store.set_max_component_handles(MAX_HANDLES);
+        fuel(&mut store);
+        match timeout(deadline, plugin.pre.instantiate_async(&mut store)).await {
+            Ok(Ok(instance)) => Ok(Self { store, guests: Guests::default(), instance, _places: places }),
+            Ok(Err(error)) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
+                Err(unavailable(format!("{error:#}")))
+            }
+            Ok(Err(error)) => Err(failure(&store, &error)),
+            Err(elapsed) => Err(too_late(&store, &elapsed)),
+        }
+    }
+
+    /// Lends the context and fills up what one call may use.
+    pub(crate) fn begin(&mut self, context: Box<Context>) {
+        fuel(&mut self.store);
+        let state = self.store.data_mut();
+        state.log_left_bytes = state.facts.limits.log_bytes;
+        state.context = Some(context);
+    }
+
+    /// Takes the context back after a call.
+    pub(crate) fn take_context(&mut self) -> Option<Box<Context>> {
+        let state = self.store.data_mut();
+        if state.log_lost_bytes > 0 {
+            tracing::warn!(
+                plugin = state.facts.name,
+                lost_bytes = std::mem::take(&mut state.log_lost_bytes),
+                "plugin logged more than its limit"
+            );
+        }
+        state.context.take()
+    }
+
+    /// Waits for a call, no longer than the deadline; an error is why it failed.
+    pub(crate) fn outcome<T>(&self, result: Result<wasmtime::Result<T>, Elapsed>) -> Result<T, Failure> {
+        match result {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(failure(&self.store, &error)),
+            Err(elapsed) => Err(too_late(&self.store, &elapsed)),
+        }
+    }
+}
+
+/// Makes one instance and looks up all its hooks, to see at load what would fail later.
+pub(crate) async fn check(plugin: &Plugin) -> Result<(), LoadError> {
+    let mut instance = Instance::new(plugin).await.map_err(|failure| LoadError::Start {
+        cause: failure.cause,
+        detail: [failure.detail, failure.stderr].join(" ").trim().to_owned(),
+    })?;
+    let check = plugin.indices.check(&mut instance.store, &instance.instance);
+    check.map_err(|(hook, error): (Hook, _)| LoadError::Signature { hook, source: error.into() })
+}
+
+/// A place in the pool and one among this plugin's own.
+async fn places(plugin: &Plugin) -> Option<[OwnedSemaphorePermit; 2]> {
+    Some([place(&plugin.places).await?, place(plugin.engine.places()).await?])
+}
+
+fn place(places: &Arc<Semaphore>) -> impl Future<Output = Option<OwnedSemaphorePermit>> + use<> {
+    let places = places.clone();
+    async move { places.acquire_owned().await.ok() }
+}
+
+fn fuel(store: &mut Store<State>) {
+    let fuel = store.data().facts.limits.fuel;
+    let filled = store.set_fuel(fuel).and_then(|()| store.fuel_async_yield_interval(Some(YIELD_FUEL)));
+    debug_assert!(filled.is_ok(), "invariant: the engine counts fuel");
+}
+
+fn unavailable(detail: String) -> Failure {
+    Failure { cause: Cause::Unavailable, detail, fuel_used: 0, memory_bytes: 0, stderr: String::new() }
+}
+
+fn too_late(store: &Store<State>, _elapsed: &Elapsed) -> Failure {
+    describe(store, Cause::Deadline, format!("it took longer than {:?}", store.data().facts.limits.deadline))
+}
+
+/// What an error of the engine's means.
+fn failure(store: &Store<State>, error: &wasmtime::Error) -> Failure {
+    let trap = error.downcast_ref::<Trap>();
+    let cause = match trap {
+        Some(Trap::OutOfFuel) => Cause::Fuel,
+        _ if store.data().meter.refused => Cause::Memory,
+        Some(Trap::AllocationTooLarge) => Cause::Memory,
+        _ if format!("{error:#}").contains(HOSTCALL_FUEL) => Cause::Reply,
+        _ => Cause::Trap,
+    };
+    describe(store, cause, format!("{error:?}"))
+}
+
+fn describe(store: &Store<State>, cause: Cause, detail: String) -> Failure {
+    let state = store.data();
+    Failure {
+        cause,
+        detail,
+        fuel_used: state.facts.limits.fuel.saturating_sub(store.get_fuel().unwrap_or_default()),
+        memory_bytes: state.meter.memory_bytes(),
+        stderr: state.stderr.take(),
+    }
+}
+
+/// Fuel between two moments at which the guest lets others run: about 0.1 ms.
+const YIELD_FUEL: u64 = 1_000_000;
+
+/// Handles of host resources that an instance may hold.
+const MAX_HANDLES: usize = 1000;
+
+/// How the engine says that a guest hands over more octets than it may.
+const HOSTCALL_FUEL: &str = "fuel allocated for hostcalls has been exhausted";

@@ -1,0 +1,448 @@
+//! The mail data of one message: received piece by piece, read by plugins, edited, written out.
+//!
+//! The beginning is held in memory, the rest, from [`HEAD_BYTES`] on, in an unnamed temporary file, so that a message costs
+//! a bounded amount of memory whatever its size. Edits never touch what was received: a changed header section or body stands
+//! beside it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use memchr::memmem;
+
+/// Octets of a message that are held in memory; also the bound on its header section.
+pub const HEAD_BYTES: usize = 256 << 10;
+
+/// Octets collected before they are written to the file.
+const PENDING_BYTES: usize = 256 << 10;
+
+/// A message that is being received.
+#[derive(Debug, Default)]
+pub struct MessageWriter {
+    head: Vec<u8>,
+    pending: Vec<u8>,
+    tail: Option<File>,
+    tail_bytes: u64,
+}
+
+/// Why mail data could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// The header section does not end within [`HEAD_BYTES`].
+    #[error("the header section is longer than {HEAD_BYTES} octets")]
+    HeaderTooLong,
+    /// The disk did not take it.
+    #[error("writing mail data to a temporary file failed")]
+    Disk(#[source] io::Error),
+}
+
+impl MessageWriter {
+    /// Takes the next octets. Nothing is written yet; ask [`Self::wants_flush`].
+    pub fn push(&mut self, octets: &[u8]) {
+        let room = HEAD_BYTES.saturating_sub(self.head.len());
+        let (head, rest) = octets.split_at(octets.len().min(room));
+        self.head.extend_from_slice(head);
+        self.pending.extend_from_slice(rest);
+    }
+
+    /// Whether enough has come together to be written.
+    pub fn wants_flush(&self) -> bool {
+        self.pending.len() >= PENDING_BYTES
+    }
+
+    /// Octets so far.
+    pub fn size(&self) -> u64 {
+        self.head.len() as u64 + self.tail_bytes + self.pending.len() as u64
+    }
+
+    /// Whether [`Self::finish`] will write to the disk.
+    pub fn needs_disk(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Writes what is pending to an unnamed file in `directory`. Blocks on the disk.
+    pub fn flush(&mut self, directory: &Path) -> Result<(), MessageError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let file = match self.tail.take() {
+            Some(file) => file,
+            None => unnamed_file(directory).map_err(MessageError::Disk)?,
+        };
+        file.write_all_at(&self.pending, self.tail_bytes).map_err(MessageError::Disk)?;
+        self.tail_bytes += self.pending.len() as u64;
+        self.pending.clear();
+        self.tail = Some(file);
+        Ok(())
+    }
+
+    /// The message is complete. What is still pending and small stays in memory.
+    pub fn finish(mut self, directory: &Path) -> Result<Message, MessageError> {
+        self.flush(directory)?;
+        let body_offset = match memmem::find(&self.head, b"\r\n\r\n") {
+            _ if self.head.starts_with(b"\r\n") => 2,
+            Some(at) => at + 4,
+            None if self.tail_bytes == 0 => self.head.len(),
+            None => return Err(MessageError::HeaderTooLong),
+        };
+        Ok(Message {
+            head: self.head,
+            tail: self.tail,
+            tail_bytes: self.tail_bytes,
+            body_offset,
+            header: None,
+            body: None,
+            trace: Vec::new(),
+        })
+    }
+}
+
+/// A file without a name: it is gone when it is closed, whatever happens to us.
+fn unnamed_file(directory: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o600).open(directory)
+}
+
+/// A message as the plugins see it, with their edits.
+#[derive(Debug)]
+pub struct Message {
+    head: Vec<u8>,
+    tail: Option<File>,
+    tail_bytes: u64,
+    /// Where the body begins in what was received.
+    body_offset: usize,
+    /// The header section, its empty line included, if it was edited.
+    header: Option<Vec<u8>>,
+    /// The body, if it was replaced.
+    body: Option<Vec<u8>>,
+    /// The trace field that the host has put on top (RFC 5321 section 4.4); plugins do not see it.
+    trace: Vec<u8>,
+}
+
+impl Message {
+    /// Puts the host's own trace field on top.
+    pub fn set_trace(&mut self, trace: Vec<u8>) {
+        self.trace = trace;
+    }
+
+    /// The host's own trace field.
+    pub fn trace(&self) -> &[u8] {
+        &self.trace
+    }
+
+    /// The header section, with the empty line that ends it.
+    pub fn header(&self) -> &[u8] {
+        match &self.header {
+            Some(header) => header,
+            None => self.head.get(..self.body_offset).unwrap_or_default(),
+        }
+    }
+
+    /// Octets, without the trace field.
+    pub fn size(&self) -> u64 {
+        self.header().len() as u64 + self.body_size()
+    }
+
+    fn body_size(&self) -> u64 {
+        match &self.body {
+            Some(body) => body.len() as u64,
+            None => (self.head.len() - self.body_offset) as u64 + self.tail_bytes,
+        }
+    }
+
+    /// Whether reading may have to go to a file.
+    pub fn is_in_memory(&self) -> bool {
+        self.tail.is_none() || self.body.is_some()
+    }
+
+    /// Puts up to `length` octets from `offset` on behind `out`. Blocks on the disk for what is not in memory.
+    pub fn read(&self, offset: u64, length: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        let header = self.header();
+        let mut at = offset;
+        let mut left = (length as u64).min(self.size().saturating_sub(offset)) as usize;
+        let in_body = |position: u64| position - header.len() as u64;
+        let mut copy = |piece: &[u8], start: u64, left: &mut usize| {
+            let from = (start as usize).min(piece.len());
+            let octets = piece.get(from..piece.len().min(from + *left)).unwrap_or_default();
+            out.extend_from_slice(octets);
+            *left -= octets.len();
+            octets.len() as u64
+        };
+        if at < header.len() as u64 {
+            at += copy(header, at, &mut left);
+        }
+        if left == 0 {
+            return Ok(());
+        }
+        if let Some(body) = &self.body {
+            copy(body, in_body(at), &mut left);
+            return Ok(());
+        }
+        let head_body = self.head.get(self.body_offset..).unwrap_or_default();
+        if in_body(at) < head_body.len() as u64 {
+            at += copy(head_body, in_body(at), &mut left);
+        }
+        if left > 0
+            && let Some(file) = &self.tail
+        {
+            let start = out.len();
+            out.resize(start + left, 0);
+            let target = out.get_mut(start..).unwrap_or_default();
+            file.read_exact_at(target, in_body(at) - head_body.len() as u64)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the message, the trace field on top, to `sink`. Blocks on the disk.
+    pub fn write_to(&self, sink: &mut impl io::Write) -> io::Result<()> {
+        sink.write_all(&self.trace)?;
+        sink.write_all(self.header())?;
+        if let Some(body) = &self.body {
+            return sink.write_all(body);
+        }
+        sink.write_all(self.head.get(self.body_offset..).unwrap_or_default())?;
+        let Some(file) = &self.tail else { return Ok(()) };
+        let mut window = vec![0; 64 << 10];
+        let mut at = 0;
+        while at < self.tail_bytes {
+            let take = (self.tail_bytes - at).min(window.len() as u64) as usize;
+            let piece = window.get_mut(..take).unwrap_or_default();
+            file.read_exact_at(piece, at)?;
+            sink.write_all(piece)?;
+            at += take as u64;
+        }
+        Ok(())
+    }
+
+    /// The fields of the header section from the top: name, and value as it stands behind the colon and one space.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        fields(self.header()).map(|field| (field.name, field.value))
+    }
+
+    /// Puts a field on top, or at the end, of the header section.
+    pub(crate) fn add_field(&mut self, name: &str, value: &[u8], place: Place) {
+        let header = self.header();
+        let mut line = Vec::with_capacity(name.len() + value.len() + 4);
+        write_field(&mut line, name.as_bytes(), value);
+        let end = header_end(header);
+        let mut edited = Vec::with_capacity(header.len() + line.len() + 2);
+        match place {
+            Place::Top => edited.extend_from_slice(&line),
+            Place::End => {}
+        }
+        edited.extend_from_slice(header.get(..end).unwrap_or_default());
+        if !edited.is_empty() && !edited.ends_with(b"\r\n") {
+            edited.extend_from_slice(b"\r\n");
+        }
+        match place {
+            Place::Top => {}
+            Place::End => edited.extend_from_slice(&line),
+        }
+        edited.extend_from_slice(b"\r\n");
+        self.header = Some(edited);
+    }
+
+    /// Writes the header section anew: each field of that name, the n-th given to `change`, becomes what it answers.
+    pub(crate) fn rewrite_fields(&mut self, name: &str, mut change: impl FnMut(u32) -> Rewrite) -> u32 {
+        let header = self.header();
+        let mut edited = Vec::with_capacity(header.len());
+        let mut seen = 0;
+        let mut changed = 0;
+        for field in fields(header) {
+            let rewrite = if field.name.eq_ignore_ascii_case(name.as_bytes()) {
+                seen += 1;
+                change(seen - 1)
+            } else {
+                Rewrite::Keep
+            };
+            match rewrite {
+                Rewrite::Keep => edited.extend_from_slice(field.whole),
+                Rewrite::Remove => changed += 1,
+                Rewrite::Value(value) => {
+                    changed += 1;
+                    write_field(&mut edited, field.name, &value);
+                }
+            }
+        }
+        if changed > 0 {
+            edited.extend_from_slice(header.get(header_end(header)..).unwrap_or_default());
+            self.header = Some(edited);
+        }
+        changed
+    }
+
+    /// Puts another body behind the header section.
+    pub(crate) fn replace_body(&mut self, body: Vec<u8>) {
+        if !self.header().ends_with(b"\r\n\r\n") && self.header() != b"\r\n" {
+            let mut header = self.header().to_vec();
+            if !header.is_empty() && !header.ends_with(b"\r\n") {
+                header.extend_from_slice(b"\r\n");
+            }
+            header.extend_from_slice(b"\r\n");
+            self.header = Some(header);
+        }
+        self.body = Some(body);
+    }
+}
+
+/// Where a new field goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Top,
+    End,
+}
+
+/// What becomes of a field.
+#[derive(Debug)]
+pub(crate) enum Rewrite {
+    Keep,
+    Remove,
+    Value(Vec<u8>),
+}
+
+/// One field of a header section, folded lines and last CRLF included in `whole`.
+struct Field<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+    whole: &'a [u8],
+}
+
+/// The fields of a header section. A line that is none (without a colon) has an empty name, and is kept as it is.
+fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    let mut rest = header.get(..header_end(header)).unwrap_or_default();
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (whole, behind) = rest.split_at(field_length(rest));
+        rest = behind;
+        let line = whole.strip_suffix(b"\r\n").unwrap_or(whole);
+        let colon = memchr::memchr(b':', line);
+        let (name, value) = match colon {
+            Some(colon) => line.split_at(colon),
+            None => (b"".as_slice(), line),
+        };
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        Some(Field { name: name.trim_ascii_end(), value, whole })
+    })
+}
+
+/// Octets of the first field: up to a CRLF that no white space follows.
+fn field_length(octets: &[u8]) -> usize {
+    memmem::find_iter(octets, b"\r\n")
+        .map(|at| at + 2)
+        .find(|end| !matches!(octets.get(*end), Some(b' ' | b'\t')))
+        .unwrap_or(octets.len())
+}
+
+/// Where the fields end: before the empty line, if there is one.
+fn header_end(header: &[u8]) -> usize {
+    if header == b"\r\n" {
+        0
+    } else if header.ends_with(b"\r\n\r\n") {
+        header.len() - 2
+    } else {
+        header.len()
+    }
+}
+
+fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(octets: &[u8]) -> Message {
+        let mut writer = MessageWriter::default();
+        for piece in octets.chunks(7000) {
+            writer.push(piece);
+            if writer.wants_flush() {
+                writer.flush(&std::env::temp_dir()).unwrap();
+            }
+        }
+        assert_eq!(writer.size(), octets.len() as u64);
+        writer.finish(&std::env::temp_dir()).unwrap()
+    }
+
+    fn all(message: &Message) -> Vec<u8> {
+        let mut out = Vec::new();
+        message.write_to(&mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn a_large_message_lives_in_a_file_and_reads_the_same() {
+        let mut octets = b"Subject: x\r\n\r\n".to_vec();
+        octets.extend((0..3 * HEAD_BYTES).map(|i| b'a' + (i % 23) as u8));
+        let message = message(&octets);
+        assert!(!message.is_in_memory());
+        assert_eq!(all(&message), octets);
+        for (offset, length) in [(0, 5), (10, 100), (HEAD_BYTES - 3, 6), (HEAD_BYTES, 9), (2 * HEAD_BYTES, 1 << 20)] {
+            let mut out = Vec::new();
+            message.read(offset as u64, length, &mut out).unwrap();
+            assert_eq!(out, octets[offset..octets.len().min(offset + length)]);
+        }
+        let mut out = Vec::new();
+        message.read(octets.len() as u64 + 1, 10, &mut out).unwrap();
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn fields_keep_their_folds() {
+        let message = message(b"A: 1\r\nB:2\r\n\tmore\r\nnonsense\r\n\r\nC: body\r\n");
+        let found: Vec<_> = message.fields().collect();
+        assert_eq!(
+            found,
+            [
+                (b"A".as_slice(), b"1".as_slice()),
+                (b"B".as_slice(), b"2\r\n\tmore".as_slice()),
+                (b"".as_slice(), b"nonsense".as_slice()),
+            ]
+        );
+    }
+
+    #[test]
+    fn edits() {
+        let mut edited = message(b"A: 1\r\nB: 2\r\nA: 3\r\n\r\nbody\r\n");
+        edited.add_field("Top", b"t", Place::Top);
+        edited.add_field("End", b"e", Place::End);
+        let second = edited.rewrite_fields("a", |n| if n == 1 { Rewrite::Value(b"x".to_vec()) } else { Rewrite::Keep });
+        assert_eq!(second, 1);
+        assert_eq!(edited.rewrite_fields("b", |_| Rewrite::Remove), 1);
+        assert_eq!(edited.rewrite_fields("none", |_| Rewrite::Remove), 0);
+        assert_eq!(all(&edited), b"Top: t\r\nA: 1\r\nA: x\r\nEnd: e\r\n\r\nbody\r\n");
+        assert_eq!(edited.size(), all(&edited).len() as u64);
+        edited.replace_body(b"new\r\n".to_vec());
+        assert_eq!(all(&edited), b"Top: t\r\nA: 1\r\nA: x\r\nEnd: e\r\n\r\nnew\r\n");
+    }
+
+    #[test]
+    fn odd_header_sections_can_be_edited() {
+        for (input, expected) in [
+            (b"".as_slice(), b"N: v\r\n\r\n".as_slice()),
+            (b"\r\nbody\r\n", b"N: v\r\n\r\nbody\r\n"),
+            (b"A: 1", b"A: 1\r\nN: v\r\n\r\n"),
+            (b"A: 1\r\n", b"A: 1\r\nN: v\r\n\r\n"),
+        ] {
+            let mut edited = message(input);
+            edited.add_field("N", b"v", Place::End);
+            assert_eq!(all(&edited), expected);
+        }
+        let mut edited = message(b"A: 1\r\n");
+        edited.replace_body(b"b\r\n".to_vec());
+        assert_eq!(all(&edited), b"A: 1\r\n\r\nb\r\n");
+    }
+
+    #[test]
+    fn a_header_section_has_a_bound() {
+        let mut writer = MessageWriter::default();
+        writer.push(&vec![b'x'; HEAD_BYTES + 1]);
+        assert!(matches!(writer.finish(&std::env::temp_dir()), Err(MessageError::HeaderTooLong)));
+    }
+}

@@ -1,0 +1,59 @@
+//! `postgate:mail/log`: lines of a plugin in the gateway's log, bounded per call.
+
+use std::fmt::Write;
+
+use crate::bindings::postgate::mail::log::{Host, Level};
+use crate::state::State;
+
+impl Host for State {
+    fn write(&mut self, level: Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
+        let octets = message.len() + fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let octets = octets.max(MIN_CHARGE_BYTES);
+        if octets > self.log_left_bytes {
+            self.log_lost_bytes += octets;
+            return Ok(());
+        }
+        self.log_left_bytes -= octets;
+        let facts = self.facts.clone();
+        let context = self.context()?;
+        let plugin = facts.name.as_str();
+        let session = context.session.id.as_str();
+        let transaction = context.transaction.as_ref().map_or("", |transaction| transaction.id.as_str());
+        let message = message.escape_debug();
+        let facts = joined(&fields);
+        match level {
+            Level::Debug => tracing::debug!(target: TARGET, plugin, session, transaction, %facts, "{message}"),
+            Level::Info => tracing::info!(target: TARGET, plugin, session, transaction, %facts, "{message}"),
+            Level::Warn => tracing::warn!(target: TARGET, plugin, session, transaction, %facts, "{message}"),
+            Level::Error => tracing::error!(target: TARGET, plugin, session, transaction, %facts, "{message}"),
+        }
+        Ok(())
+    }
+}
+
+/// `name="value" …`, everything escaped that is not printable.
+fn joined(fields: &[(String, String)]) -> String {
+    fields.iter().fold(String::new(), |mut text, (name, value)| {
+        let gap = if text.is_empty() { "" } else { " " };
+        // Writing to a string does not fail.
+        let _ = write!(text, "{gap}{}={value:?}", name.escape_debug());
+        text
+    })
+}
+
+/// Octets that a line is charged at least: an empty one is work too.
+const MIN_CHARGE_BYTES: usize = 64;
+
+/// The log target of lines that plugins write.
+const TARGET: &str = "postgate::plugin";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_escaped() {
+        let fields = [("user".to_owned(), "a\r\nb".to_owned()), ("n\n".to_owned(), "\"".to_owned())];
+        assert_eq!(joined(&fields), r#"user="a\r\nb" n\n="\"""#);
+    }
+}

@@ -1,0 +1,166 @@
+//! `postgate:mail/passwords`: argon2id hashes (RFC 9106) verified natively, away from the event loop.
+//!
+//! One verification takes tens of milliseconds and as many megabytes on purpose, so how many run at once, and how many wait,
+//! is bounded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use argon2::password_hash::{PasswordHash, PasswordVerifier};
+use argon2::{Argon2, Params};
+use tokio::sync::Semaphore;
+
+use crate::bindings::postgate::mail::passwords::{Host, PasswordError};
+use crate::state::State;
+
+/// Verifies passwords, so many at a time.
+#[derive(Debug)]
+pub(crate) struct Verifier {
+    running: Semaphore,
+    waiting: AtomicUsize,
+}
+
+/// Why a password was not verified.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum VerifierError {
+    /// The hash can't be used.
+    #[error("{0}")]
+    InvalidHash(String),
+    /// Too many are waiting.
+    #[error("too many passwords are waiting to be verified")]
+    Busy,
+}
+
+impl Verifier {
+    /// A verifier of `workers` passwords at a time, at least one.
+    pub(crate) fn new(workers: usize) -> Self {
+        Self { running: Semaphore::new(workers.max(1)), waiting: AtomicUsize::new(0) }
+    }
+
+    /// Whether `password` is the one that `hash`, a PHC string of argon2id, was made of.
+    pub(crate) async fn verify(self: &Arc<Self>, password: String, hash: String) -> Result<bool, VerifierError> {
+        check(&hash)?;
+        let _place = Place::take(&self.waiting).ok_or(VerifierError::Busy)?;
+        let Ok(_permit) = self.running.acquire().await else { return Err(VerifierError::Busy) };
+        let verified = tokio::task::spawn_blocking(move || {
+            PasswordHash::new(&hash)
+                .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+        });
+        verified.await.map_err(|_| VerifierError::Busy)
+    }
+}
+
+/// A place among those that wait or run; given back when dropped, also when the caller was cancelled.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
+        let place = Self(waiting);
+        (waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A plugin must not make the host spend what it likes: the costs in a hash are bounded before it is tried.
+fn check(hash: &str) -> Result<(), VerifierError> {
+    let invalid = |what: String| VerifierError::InvalidHash(what);
+    let parsed = PasswordHash::new(hash).map_err(|error| invalid(format!("it is not a PHC string: {error}")))?;
+    if parsed.algorithm.as_str() != "argon2id" {
+        return Err(invalid(format!("it is of {}, not of argon2id", parsed.algorithm)));
+    }
+    let params = Params::try_from(&parsed).map_err(|error| invalid(format!("its parameters are wrong: {error}")))?;
+    for (what, value, limit) in [
+        ("m (KiB)", params.m_cost(), MAX_MEMORY_KIB),
+        ("t", params.t_cost(), MAX_PASSES),
+        ("p", params.p_cost(), MAX_LANES),
+    ] {
+        if value > limit {
+            return Err(invalid(format!("its cost {what} is {value}; {limit} is the most")));
+        }
+    }
+    if parsed.hash.is_none() || parsed.salt.is_none() {
+        return Err(invalid("it has no salt or no hash".to_owned()));
+    }
+    Ok(())
+}
+
+impl Host for State {
+    async fn verify(&mut self, password: String, hash: String) -> wasmtime::Result<Result<bool, PasswordError>> {
+        let verifier = self.facts.passwords.clone();
+        Ok(verifier.verify(password, hash).await.map_err(|error| match error {
+            VerifierError::InvalidHash(what) => PasswordError::InvalidHash(what),
+            VerifierError::Busy => PasswordError::Busy,
+        }))
+    }
+}
+
+/// Verifications that may wait or run.
+const MAX_WAITING: usize = 128;
+const MAX_MEMORY_KIB: u32 = 256 << 10;
+const MAX_PASSES: u32 = 16;
+const MAX_LANES: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `secret`, with the least costs that argon2 has.
+    const SECRET: &str = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$";
+
+    fn hash_of(password: &str) -> String {
+        use argon2::password_hash::{PasswordHasher, SaltString};
+        let argon = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, Params::new(8, 1, 1, None).unwrap());
+        let salt = SaltString::from_b64("c29tZXNhbHRzYWx0").unwrap();
+        argon.hash_password(password.as_bytes(), &salt).unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn right_and_wrong() {
+        let verifier = Arc::new(Verifier::new(1));
+        let hash = hash_of("secret");
+        assert_eq!(verifier.verify("secret".into(), hash.clone()).await, Ok(true));
+        assert_eq!(verifier.verify("Secret".into(), hash).await, Ok(false));
+        assert_eq!(verifier.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn hashes_that_cannot_be_used() {
+        let verifier = Arc::new(Verifier::new(1));
+        for bad in [
+            "secret",
+            "",
+            SECRET,
+            "$2b$12$abcdefghijklmnopqrstuuVl6zY3y1n9sIrqSUtyzmvgRTLCl2",
+            "$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$c29tZWhhc2hzb21laGFzaA",
+            "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$c29tZWhhc2hzb21laGFzaA",
+            "$argon2id$v=19$m=64,t=9999,p=1$c29tZXNhbHQ$c29tZWhhc2hzb21laGFzaA",
+        ] {
+            let answer = verifier.verify("secret".into(), bad.into()).await;
+            assert!(matches!(answer, Err(VerifierError::InvalidHash(_))), "{bad}: {answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn those_that_wait_are_bounded() {
+        let verifier = Arc::new(Verifier::new(1));
+        let held = verifier.running.acquire().await.unwrap();
+        let hash = hash_of("secret");
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..MAX_WAITING + 5 {
+            let (verifier, hash) = (verifier.clone(), hash.clone());
+            waiting.spawn(async move { verifier.verify("secret".into(), hash).await });
+        }
+        for _ in 0..5 {
+            assert_eq!(waiting.join_next().await.unwrap().unwrap(), Err(VerifierError::Busy));
+        }
+        drop(held);
+        while let Some(answer) = waiting.join_next().await {
+            assert_eq!(answer.unwrap(), Ok(true));
+        }
+    }
+}
