@@ -1,3 +1,17 @@
 //! Postgate, a mail gateway whose decisions are made by WebAssembly plugins.
+//!
+//! The way of a message reads straight down: `server` accepts a connection, `connection` moves octets, `stage` puts each question
+//! of the protocol to the chain and makes the reply. Before that, `config` reads the file and `site` loads what it names.
 
+#![deny(unsafe_code, unreachable_pub)]
+
+mod buffer;
 pub mod config;
+mod connection;
+mod id;
+mod into;
+mod quarantine;
+mod received;
+pub mod server;
+pub mod site;
+mod stage;

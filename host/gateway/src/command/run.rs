@@ -1,0 +1,74 @@
+//! `postgate run`: serves until SIGTERM or SIGINT.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::config::{Config, LogFormat, LogLevel, Problems};
+use crate::server::Server;
+use crate::site::Site;
+
+/// Why serving did not begin.
+pub(crate) enum RunError {
+    /// The configuration asks for what can't be done.
+    Config(Problems),
+    /// The system does not let us.
+    System(anyhow::Error),
+}
+
+/// Serves. Returns when it was told to stop, and has stopped.
+pub(crate) fn run(config: &Config) -> Result<(), RunError> {
+    log_to_stderr(config);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.engine.workers.number())
+        .event_interval(TASKS_BETWEEN_POLLS)
+        .enable_all()
+        .build()
+        .context("the threads that serve sessions can't be started")
+        .map_err(RunError::System)?;
+    runtime.block_on(async {
+        // Before anything is promised: whoever starts us may stop us at once.
+        let stop = stop_signal().map_err(RunError::System)?;
+        let site = Site::load(config).await.map_err(RunError::Config)?;
+        let server = Server::bind(config, site).await.map_err(RunError::Config)?;
+        server.run(stop).await;
+        Ok(())
+    })
+}
+
+/// Ready at the first SIGTERM or SIGINT.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be waited for")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be waited for")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn log_to_stderr(config: &Config) {
+    let level = match config.log.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    let set = match config.log.format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    // Only a program that has this library in it and a log of its own.
+    if set.is_err() {
+        tracing::debug!("a log is already there");
+    }
+}
+
+/// Tasks that a thread runs before it looks for new input: a guest in a loop gives way every 0.1 ms, so that octets
+/// of others wait for about 2 ms at most.
+const TASKS_BETWEEN_POLLS: u32 = 16;

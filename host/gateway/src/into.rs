@@ -1,0 +1,95 @@
+//! The configuration's words in those of the crates that they are for.
+
+use postgate_plugin::{Cause, Grants, Hash, Keep, Limits, OnFailure, PluginConfig, Policy};
+
+use crate::config;
+
+pub(crate) fn plugin(name: &str, settings: &config::Plugin) -> PluginConfig {
+    let mut grants = Grants::default();
+    for grant in &settings.grants {
+        match grant {
+            config::Grant::Log => grants.log = true,
+            config::Grant::Config => grants.config = true,
+            config::Grant::Passwords => grants.passwords = true,
+            config::Grant::Maildir(root) => grants.maildir = Some(root.clone()),
+        }
+    }
+    PluginConfig {
+        name: name.to_owned(),
+        component: settings.component.clone(),
+        sha256: settings.sha256.map(|pin| Hash(pin.0)),
+        grants,
+        config: serde_json::Value::Object(settings.config.clone()),
+        limits: limits(&settings.limits),
+        keep: match settings.instance {
+            config::Keep::Session => Keep::Session,
+            config::Keep::Call => Keep::Call,
+        },
+    }
+}
+
+fn limits(limits: &config::PluginLimits) -> Limits {
+    Limits {
+        fuel: limits.fuel,
+        memory_bytes: limits.memory.octets(),
+        deadline: limits.deadline.0,
+        table_elements: limits.table_elements as usize,
+        instances: limits.instances.number(),
+        log_bytes: limits.log_octets.octets(),
+        note_bytes: limits.note_octets.octets(),
+        edit_bytes: limits.edit_octets.octets(),
+        transfer_bytes: limits.transfer_octets.octets(),
+    }
+}
+
+pub(crate) fn on_failure(on_failure: &config::OnFailure) -> OnFailure {
+    on_failure.iter().fold(OnFailure::default(), |all, (cause, policy)| {
+        let cause = match cause {
+            config::Cause::Trap => Cause::Trap,
+            config::Cause::Fuel => Cause::Fuel,
+            config::Cause::Memory => Cause::Memory,
+            config::Cause::Deadline => Cause::Deadline,
+            config::Cause::Unavailable => Cause::Unavailable,
+            config::Cause::Reply => Cause::Reply,
+        };
+        let policy = match policy {
+            config::Policy::Defer => Policy::Defer,
+            config::Policy::Reject => Policy::Reject,
+            config::Policy::Skip => Policy::Skip,
+            config::Policy::Quarantine => Policy::Quarantine,
+            config::Policy::Disconnect => Policy::Disconnect,
+        };
+        all.with(cause, policy)
+    })
+}
+
+pub(crate) fn extension(extension: config::Extension) -> postgate_smtp::Extension {
+    match extension {
+        config::Extension::Pipelining => postgate_smtp::Extension::Pipelining,
+        config::Extension::Size => postgate_smtp::Extension::Size,
+        config::Extension::EightBitMime => postgate_smtp::Extension::EightBitMime,
+        config::Extension::EnhancedStatusCodes => postgate_smtp::Extension::EnhancedStatusCodes,
+        config::Extension::Chunking => postgate_smtp::Extension::Chunking,
+        config::Extension::Auth => postgate_smtp::Extension::Auth,
+    }
+}
+
+pub(crate) fn session_limits(limits: &config::ListenerLimits) -> postgate_smtp::Limits {
+    let count = |count: config::Count| u32::try_from(count.number()).unwrap_or(u32::MAX);
+    postgate_smtp::Limits {
+        command_line_octets: limits.command_line_octets.octets(),
+        auth_line_octets: limits.auth_line_octets.octets(),
+        local_part_octets: limits.local_part_octets.octets(),
+        domain_octets: limits.domain_octets.octets(),
+        path_octets: limits.path_octets.octets(),
+        text_line_octets: limits.text_line_octets.octets(),
+        message_octets: limits.message_octets.0,
+        discarded_octets: limits.discarded_octets.0,
+        recipients: count(limits.recipients),
+        transactions: count(limits.transactions),
+        errors: count(limits.errors),
+        idle_commands: count(limits.idle_commands),
+        command_patience: limits.command_patience.0,
+        data_patience: limits.data_patience.0,
+    }
+}

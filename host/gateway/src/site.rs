@@ -1,0 +1,150 @@
+//! A configuration brought to life: the engine, the plugins loaded, the chains put together, the listeners' settings.
+//!
+//! What can be wrong beyond the text of the file is found here, and told at the line of the setting that is to be changed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use postgate_plugin::{Chain, Engine, EngineConfig, Entry, Hook, Plugin};
+use postgate_smtp::{AuthOffer, Extensions, Mechanisms};
+
+use crate::config::{self, Config, Problem, Problems};
+use crate::into;
+use crate::stage::House;
+
+/// Everything that listeners need to serve.
+pub struct Site {
+    /// By name.
+    pub plugins: BTreeMap<String, Arc<Plugin>>,
+    /// By name.
+    pub chains: BTreeMap<String, Arc<Chain>>,
+    pub(crate) doors: Vec<Door>,
+}
+
+/// One listener's settings, shared by its sessions.
+pub(crate) struct Door {
+    pub(crate) name: Arc<str>,
+    pub(crate) settings: config::Listener,
+    pub(crate) chain: Arc<Chain>,
+    pub(crate) smtp: Arc<postgate_smtp::Config>,
+    pub(crate) house: Arc<House>,
+}
+
+impl Site {
+    /// Loads all plugins and checks all directories; tells everything that is wrong.
+    pub async fn load(config: &Config) -> Result<Self, Problems> {
+        let mut problems = directories(config);
+        let engine = Engine::new(&EngineConfig {
+            instances: config.engine.instances.number(),
+            memory_bytes: config.engine.memory_max.octets(),
+            cache: Some(config.cache_dir.clone()),
+            password_workers: config.password_workers.number(),
+        });
+        let engine = match engine {
+            Ok(engine) => engine,
+            Err(error) => {
+                problems.push(config.problem(&["engine"], chained(&error)));
+                return Err(Problems::new(problems));
+            }
+        };
+        let mut plugins = BTreeMap::new();
+        for (name, settings) in &config.plugins {
+            match Plugin::load(&engine, into::plugin(name, settings)).await {
+                Ok(plugin) => {
+                    plugins.insert(name.clone(), plugin);
+                }
+                Err(error) => {
+                    let message = format!("plugin \"{name}\": {}", chained(&error));
+                    problems.push(config.problem(&["plugin", name, "component"], message));
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Problems::new(problems));
+        }
+        let chains: BTreeMap<_, _> =
+            config.chains.iter().map(|(name, chain)| (name.clone(), Arc::new(link(name, chain, &plugins)))).collect();
+        let doors = config
+            .listeners
+            .iter()
+            .filter_map(|(name, listener)| Some(door(name, listener, config, chains.get(&listener.chain)?)))
+            .collect();
+        Ok(Self { plugins, chains, doors })
+    }
+}
+
+/// The plugins of a chain; the configuration has made sure that they exist.
+fn link(name: &str, chain: &config::Chain, plugins: &BTreeMap<String, Arc<Plugin>>) -> Chain {
+    let entries = chain.links.iter().filter_map(|link| {
+        Some(Entry { plugin: plugins.get(&link.plugin)?.clone(), on_failure: into::on_failure(&link.on_failure) })
+    });
+    Chain::new(name.to_owned(), entries.collect())
+}
+
+fn door(name: &str, listener: &config::Listener, config: &Config, chain: &Arc<Chain>) -> Door {
+    let hostname = listener.hostname.as_str();
+    let mut smtp = postgate_smtp::Config::new(hostname.parse().expect("invariant: a host name is a domain"));
+    smtp.limits = into::session_limits(&listener.limits);
+    smtp.extensions =
+        listener.extensions_off.iter().fold(Extensions::all(), |set, extension| set.without(into::extension(*extension)));
+    // AUTH is offered where somebody can answer it.
+    if chain.hooks().contains(Hook::Authenticate) {
+        smtp.auth = AuthOffer { mechanisms: Mechanisms::all(), in_clear: listener.auth_in_clear, ..AuthOffer::default() };
+    }
+    Door {
+        name: name.into(),
+        settings: listener.clone(),
+        chain: chain.clone(),
+        smtp: Arc::new(smtp),
+        house: Arc::new(House {
+            hostname: hostname.to_owned(),
+            scratch: config.data_dir.join(SCRATCH),
+            quarantine: config.data_dir.join("quarantine"),
+        }),
+    }
+}
+
+/// Makes the directories that the gateway writes to, and tries them.
+fn directories(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut check = |setting: &[&str], directory: &Path| {
+        if let Err(error) = try_directory(directory) {
+            let message = format!("{} can't be written to: {error}", directory.display());
+            problems.push(config.problem(setting, message));
+        }
+    };
+    check(&["data-dir"], &config.data_dir.join(SCRATCH));
+    for (name, plugin) in &config.plugins {
+        for grant in &plugin.grants {
+            match grant {
+                config::Grant::Maildir(root) => check(&["plugin", name, "grants"], root),
+                config::Grant::Log | config::Grant::Config | config::Grant::Passwords => {}
+            }
+        }
+    }
+    problems
+}
+
+fn try_directory(directory: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let probe = directory.join(format!(".postgate-{}", std::process::id()));
+    fs::write(&probe, b"")?;
+    fs::remove_file(probe)
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chained(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+/// Where parts of large messages are kept while they are received, below the data directory.
+const SCRATCH: &str = "tmp";

@@ -1,0 +1,338 @@
+//! The stage of a session: what the protocol asks is put to the chain, and what the chain says is answered.
+//!
+//! Here is the way of a message from MAIL to its reply. 250 is said only when every recipient is delivered, or the message is
+//! kept for a person, on disk; everything doubtful is deferred.
+
+mod replies;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use postgate_plugin::{
+    Authentication, ClientHello, ClientIdentity, Credentials, Decision, Delivery, End, Event, Fate, Greeting,
+    MessageDecision, MessageError, MessageWriter, Run, SessionFacts,
+};
+use postgate_smtp::{Answer, Mailbox, Question, Recipient, Reply};
+use time::OffsetDateTime;
+
+use crate::{id, quarantine, received};
+
+/// What the stages of a listener share.
+#[derive(Debug)]
+pub(crate) struct House {
+    /// Our name in Received.
+    pub(crate) hostname: String,
+    /// Where parts of large messages are kept while they are received.
+    pub(crate) scratch: PathBuf,
+    /// Where messages are kept for a person.
+    pub(crate) quarantine: PathBuf,
+}
+
+/// One session's stage.
+pub(crate) struct Stage {
+    house: Arc<House>,
+    run: Run,
+    transactions: u64,
+    /// The open transaction.
+    transaction: Option<Transaction>,
+}
+
+struct Transaction {
+    id: String,
+    /// The forward-path of the first accepted recipient, and how many there are.
+    first_recipient: Option<Mailbox>,
+    recipients: usize,
+    mail_data: MessageWriter,
+    /// The disk did not take the mail data.
+    broken: Option<MessageError>,
+}
+
+impl Stage {
+    pub(crate) fn new(house: Arc<House>, run: Run) -> Self {
+        Self { house, run, transactions: 0, transaction: None }
+    }
+
+    pub(crate) fn session(&mut self) -> &SessionFacts {
+        self.run.session()
+    }
+
+    /// Transactions that were begun.
+    pub(crate) fn transactions(&self) -> u64 {
+        self.transactions
+    }
+
+    /// Whether dropping instances would free anything.
+    pub(crate) fn has_instances(&self) -> bool {
+        self.run.has_instances()
+    }
+
+    /// The session is idle between transactions: gives back what plugins hold.
+    pub(crate) fn rest(&mut self) {
+        if self.transaction.is_none() {
+            self.run.drop_instances();
+        }
+    }
+
+    /// Asks the chain.
+    pub(crate) async fn decide(&mut self, question: Question) -> Answer {
+        match question {
+            Question::Connect => verdict(self.run.connect().await),
+            Question::Hello(hello) => self.hello(hello).await,
+            Question::Authenticate { mechanism, credentials } => self.authenticate(mechanism, credentials).await,
+            Question::Mail(mail) => self.mail(mail).await,
+            Question::Recipient(recipient) => self.recipient(recipient).await,
+            Question::Data => verdict(self.run.data().await),
+            Question::Chunk { size, last } => verdict(self.run.chunk(size, last).await),
+            Question::Message => self.message().await,
+            Question::Verify(argument) => replied(self.run.verify(&argument).await),
+            Question::Expand(argument) => replied(self.run.expand(&argument).await),
+            Question::Command { verb, argument } => replied(self.run.command(&verb, &argument).await),
+        }
+    }
+
+    async fn hello(&mut self, hello: postgate_smtp::Hello) -> Answer {
+        let greeting = match hello.greeting {
+            postgate_smtp::Greeting::Helo => Greeting::Helo,
+            postgate_smtp::Greeting::Ehlo => Greeting::Ehlo,
+        };
+        let before = self.run.session().hello.replace(ClientHello { greeting, name: hello.name });
+        match self.run.hello().await {
+            (Decision::Pass | Decision::Accept, keywords) => Answer::Greet { keywords },
+            (refused @ (Decision::Refuse(_) | Decision::Disconnect(_)), _) => {
+                self.run.session().hello = before;
+                verdict(refused)
+            }
+        }
+    }
+
+    async fn authenticate(
+        &mut self,
+        mechanism: postgate_smtp::Mechanism,
+        credentials: postgate_smtp::Credentials,
+    ) -> Answer {
+        let postgate_smtp::Credentials::Password { user, password } = credentials;
+        let credentials = Credentials::Password { user, password };
+        match self.run.authenticate(mechanism.name(), credentials).await {
+            Authentication::Identity(name) => {
+                tracing::info!(session = self.run.session().id, identity = ?name, "authenticated");
+                let mechanism = mechanism.name().to_owned();
+                self.run.session().identity = Some(ClientIdentity { name, mechanism });
+                Answer::Authenticated
+            }
+            Authentication::Failure => {
+                let session = self.run.session();
+                tracing::info!(session = session.id, remote = %session.remote, "authentication failed");
+                Answer::AuthenticationFailed
+            }
+            Authentication::TemporaryFailure => Answer::AuthenticationUnavailable,
+            Authentication::Disconnect(reply) => Answer::Close(reply),
+        }
+    }
+
+    async fn mail(&mut self, mail: postgate_smtp::Mail) -> Answer {
+        self.transactions += 1;
+        let id = id::transaction(&self.run.session().id, self.transactions);
+        let answer = verdict(self.run.mail(id.clone(), mail).await);
+        if answer == Answer::Yes {
+            self.transaction = Some(Transaction {
+                id,
+                first_recipient: None,
+                recipients: 0,
+                mail_data: MessageWriter::default(),
+                broken: None,
+            });
+        }
+        answer
+    }
+
+    async fn recipient(&mut self, recipient: Recipient) -> Answer {
+        let mailbox = recipient.mailbox.clone();
+        let answer = verdict(self.run.recipient(recipient).await);
+        if let (Answer::Yes, Some(transaction)) = (&answer, &mut self.transaction) {
+            transaction.recipients += 1;
+            transaction.first_recipient.get_or_insert(mailbox);
+        }
+        answer
+    }
+
+    /// The next octets of the message.
+    pub(crate) async fn mail_data(&mut self, octets: &[u8]) {
+        let Some(transaction) = &mut self.transaction else { return };
+        if transaction.broken.is_some() {
+            return;
+        }
+        transaction.mail_data.push(octets);
+        if transaction.mail_data.wants_flush() {
+            let mut writer = std::mem::take(&mut transaction.mail_data);
+            let scratch = self.house.scratch.clone();
+            let flushed = tokio::task::spawn_blocking(move || writer.flush(&scratch).map(|()| writer)).await;
+            match flushed {
+                Ok(Ok(writer)) => transaction.mail_data = writer,
+                Ok(Err(error)) => transaction.broken = Some(error),
+                Err(panicked) => transaction.broken = Some(MessageError::Disk(std::io::Error::other(panicked))),
+            }
+        }
+    }
+
+    /// The transaction was given up.
+    pub(crate) async fn reset(&mut self) {
+        if self.transaction.take().is_some() {
+            self.run.observe(Event::TransactionReset).await;
+        }
+        self.run.close_transaction();
+    }
+
+    /// The session is over.
+    pub(crate) async fn end(&mut self, end: End) {
+        self.reset().await;
+        self.run.observe(Event::SessionEnd(end)).await;
+    }
+
+    /// The end of mail data: filters, delivery, reply.
+    async fn message(&mut self) -> Answer {
+        let Some(transaction) = self.transaction.take() else { return Answer::No(replies::NOT_DELIVERED) };
+        let id = transaction.id.clone();
+        let size = transaction.mail_data.size();
+        let answer = self.dispose(transaction).await;
+        let session = self.run.session();
+        let reply = match &answer {
+            Answer::No(reply) | Answer::Close(reply) | Answer::Reply(reply) => Some(reply),
+            _ => None,
+        };
+        tracing::info!(
+            session = session.id,
+            transaction = id,
+            listener = &*session.listener,
+            size,
+            code = reply.map(Reply::code),
+            "transaction ended"
+        );
+        self.run.close_transaction();
+        answer
+    }
+
+    async fn dispose(&mut self, transaction: Transaction) -> Answer {
+        let Transaction { id, first_recipient, recipients, mail_data, broken } = transaction;
+        let finished = match broken {
+            Some(error) => Err(error),
+            None => finish(mail_data, &self.house.scratch).await,
+        };
+        let mut message = match finished {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::error!(transaction = id, error = &error as &dyn std::error::Error, "mail data could not be kept");
+                self.run.observe(Event::TransactionReset).await;
+                return Answer::No(replies::not_kept(&error));
+            }
+        };
+        let only = first_recipient.as_ref().filter(|_| recipients == 1);
+        let trace = received::field(self.run.session(), &self.house.hostname, &id, only, OffsetDateTime::now_utc());
+        message.set_trace(trace);
+        match self.run.message(message).await {
+            MessageDecision::Deliver => self.deliver(&id).await,
+            MessageDecision::Refuse(reply) => {
+                self.run.observe(Event::TransactionReset).await;
+                Answer::No(reply)
+            }
+            MessageDecision::Disconnect(reply) => {
+                self.run.observe(Event::TransactionReset).await;
+                Answer::Close(reply)
+            }
+            MessageDecision::Discard { plugin, reason } => {
+                tracing::info!(transaction = id, plugin, reason = ?reason, "message discarded");
+                self.run.observe(Event::TransactionDiscarded).await;
+                Answer::Reply(replies::taken(&id))
+            }
+            MessageDecision::Quarantine { label } => {
+                let recipients = self.run.recipients();
+                if let Err(reply) = self.quarantine(&id, label, &recipients).await {
+                    return Answer::No(reply);
+                }
+                self.run.observe(Event::TransactionQuarantined).await;
+                Answer::Reply(replies::taken(&id))
+            }
+        }
+    }
+
+    /// Hands the message over, and makes one reply of the outcomes: the worst of them. A client that hears a 4yz although some
+    /// recipients have got the message sends it again, to them too: twice is better than never.
+    async fn deliver(&mut self, id: &str) -> Answer {
+        let mut deliveries = self.run.deliver().await;
+        self.quarantine_failed(id, &mut deliveries).await;
+        for delivery in &deliveries {
+            let Delivery { recipient, fate, plugin } = delivery;
+            let plugin = plugin.as_deref().unwrap_or_default();
+            let recipient = Mailbox::try_from(recipient).map(|mailbox| mailbox.to_string()).unwrap_or_default();
+            match fate {
+                Fate::Delivered => tracing::info!(transaction = id, recipient, plugin, "delivered"),
+                Fate::Quarantined(label) => tracing::info!(transaction = id, recipient, plugin, label, "quarantined"),
+                Fate::Failed(reply) => tracing::info!(transaction = id, recipient, plugin, %reply, "delivery failed"),
+                Fate::Deferred(reply) => tracing::info!(transaction = id, recipient, plugin, %reply, "delivery deferred"),
+            }
+        }
+        self.run.observe(Event::TransactionOutcome(&deliveries)).await;
+        replies::of_deliveries(id, &deliveries)
+    }
+
+    /// Keeps the message for the recipients whose plugin's failure policy says so; who can't be kept is deferred.
+    async fn quarantine_failed(&mut self, id: &str, deliveries: &mut [Delivery]) {
+        let label = deliveries.iter().find_map(|delivery| match &delivery.fate {
+            Fate::Quarantined(label) => Some(label.clone()),
+            Fate::Delivered | Fate::Failed(_) | Fate::Deferred(_) => None,
+        });
+        let Some(label) = label else { return };
+        let quarantined = |delivery: &&mut Delivery| matches!(delivery.fate, Fate::Quarantined(_));
+        let recipients: Vec<_> =
+            deliveries.iter_mut().filter(quarantined).map(|delivery| delivery.recipient.clone()).collect();
+        if let Err(reply) = self.quarantine(id, label, &recipients).await {
+            deliveries.iter_mut().filter(quarantined).for_each(|delivery| delivery.fate = Fate::Deferred(reply.clone()));
+        }
+    }
+
+    async fn quarantine(
+        &mut self,
+        id: &str,
+        label: String,
+        recipients: &[postgate_plugin::Mailbox],
+    ) -> Result<(), Reply> {
+        let message = self.run.mail_data().ok_or(replies::NOT_DELIVERED)?;
+        let root = self.house.quarantine.clone();
+        let top = quarantine::envelope(id, self.run.reverse_path(), recipients);
+        let kept = quarantine::keep(root, label.clone(), top, message).await;
+        match kept {
+            Ok(()) => {
+                tracing::warn!(transaction = id, label, "message quarantined");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(transaction = id, label, %error, "message could not be quarantined");
+                Err(replies::not_written(&error))
+            }
+        }
+    }
+}
+
+async fn finish(mail_data: MessageWriter, scratch: &Path) -> Result<postgate_plugin::Message, MessageError> {
+    if !mail_data.needs_disk() {
+        return mail_data.finish(scratch);
+    }
+    let scratch = scratch.to_path_buf();
+    let finished = tokio::task::spawn_blocking(move || mail_data.finish(&scratch)).await;
+    finished.unwrap_or_else(|panicked| Err(MessageError::Disk(std::io::Error::other(panicked))))
+}
+
+fn verdict(decision: Decision) -> Answer {
+    match decision {
+        Decision::Pass | Decision::Accept => Answer::Yes,
+        Decision::Refuse(reply) => Answer::No(reply),
+        Decision::Disconnect(reply) => Answer::Close(reply),
+    }
+}
+
+fn replied(decision: Decision) -> Answer {
+    match decision {
+        Decision::Pass | Decision::Accept => Answer::Default,
+        Decision::Refuse(reply) => Answer::Reply(reply),
+        Decision::Disconnect(reply) => Answer::Close(reply),
+    }
+}

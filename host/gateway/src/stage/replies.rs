@@ -1,0 +1,75 @@
+//! The replies to mail data.
+
+use std::io;
+
+use postgate_plugin::{Delivery, Fate, MessageError, maildir};
+use postgate_smtp::{Answer, Enhanced, Reply};
+
+/// Nobody knows what became of it: the client is to send it again.
+pub(super) const NOT_DELIVERED: Reply = Reply::fixed(451, (4, 3, 0), "The message could not be delivered, try again later");
+const DISK_FULL: Reply = Reply::fixed(452, (4, 3, 1), "Not enough room on disk, try again later");
+const HEADER_TOO_LONG: Reply = Reply::fixed(552, (5, 3, 4), "The header section is too long");
+
+/// The message is safe.
+pub(super) fn taken(id: &str) -> Reply {
+    let text = format!("Taken as {id}");
+    Reply::new(250, Enhanced::new(2, 0, 0), &[text]).unwrap_or(NOT_DELIVERED)
+}
+
+/// Mail data could not be kept while it came in.
+pub(super) fn not_kept(error: &MessageError) -> Reply {
+    match error {
+        MessageError::HeaderTooLong => HEADER_TOO_LONG,
+        MessageError::Disk(error) => not_written(error),
+    }
+}
+
+/// A disk did not take the message.
+pub(super) fn not_written(error: &io::Error) -> Reply {
+    if maildir::is_full(error) { DISK_FULL } else { NOT_DELIVERED }
+}
+
+/// One reply for all recipients: the worst outcome speaks. A message without any recipient left is nobody's, and deferred.
+pub(super) fn of_deliveries(id: &str, deliveries: &[Delivery]) -> Answer {
+    let mut failed = None;
+    let mut delivered = false;
+    for Delivery { fate, .. } in deliveries {
+        match fate {
+            Fate::Deferred(reply) => return Answer::No(reply.clone()),
+            Fate::Failed(reply) => failed = failed.or(Some(reply)),
+            Fate::Delivered | Fate::Quarantined(_) => delivered = true,
+        }
+    }
+    match (failed, delivered) {
+        (Some(reply), _) => Answer::No(reply.clone()),
+        (None, true) => Answer::Reply(taken(id)),
+        (None, false) => Answer::No(NOT_DELIVERED),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_outcome_speaks() {
+        let failed = Fate::Failed(Reply::fixed(550, (5, 1, 1), "No"));
+        let deferred = Fate::Deferred(Reply::fixed(450, (4, 2, 1), "Later"));
+        for (fates, code) in [
+            (vec![Fate::Delivered], 250),
+            (vec![Fate::Delivered, Fate::Quarantined("x".into())], 250),
+            (vec![Fate::Delivered, failed.clone()], 550),
+            (vec![failed, Fate::Delivered, deferred], 450),
+            (vec![], 451),
+        ] {
+            let recipient = postgate_plugin::Mailbox { local_part: "a".into(), domain: "example.org".into() };
+            let delivery = |fate| Delivery { recipient: recipient.clone(), fate, plugin: None };
+            let deliveries: Vec<_> = fates.into_iter().map(delivery).collect();
+            let found = match of_deliveries("1", &deliveries) {
+                Answer::No(reply) | Answer::Reply(reply) => reply.code(),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(found, code, "{deliveries:?}");
+        }
+    }
+}
