@@ -26,10 +26,10 @@ mod bindings {
 
 use bindings::exports::postgate::mail::recipient::Guest;
 use bindings::postgate::mail::editor::{self, EditError};
+use bindings::postgate::mail::mail_data;
 use bindings::postgate::mail::session::{self, Greeting};
 use bindings::postgate::mail::transaction::{self, ContextError};
 use bindings::postgate::mail::types::{EnhancedStatus, Mailbox, Parameter, Reply, Verdict};
-use bindings::postgate::mail::mail_data;
 
 struct Plugin;
 
@@ -79,8 +79,8 @@ fn describe_context() -> Result<String, ContextError> {
         },
     );
     let identity = session::identity().map_or_else(|| "-".to_owned(), |identity| identity.name);
-    let sender = transaction::reverse_path()?
-        .map_or_else(String::new, |path| format!("{}@{}", path.local_part, path.domain));
+    let sender =
+        transaction::reverse_path()?.map_or_else(String::new, |path| format!("{}@{}", path.local_part, path.domain));
     let recipients = transaction::recipients()?.len();
     Ok(format!("{} {greeting} {identity} <{sender}> {recipients}", session::remote().address))
 }
