@@ -197,4 +197,20 @@ impl Config {
         }
         self.origins.problem_with_value(&steps, message)
     }
+
+    /// Chains that no listener names, and plugins that no chain does: allowed, and perhaps forgotten.
+    pub fn unused(&self) -> Vec<Problem> {
+        let chains =
+            self.chains.keys().filter(|chain| !self.listeners.values().any(|listener| listener.chain == **chain));
+        let chains = chains.map(|chain| self.unused_part("chain", chain, "no listener uses it"));
+        let links = || self.chains.values().flat_map(|chain| &chain.links);
+        let plugins = self.plugins.keys().filter(|plugin| !links().any(|link| link.plugin == **plugin));
+        let plugins = plugins.map(|plugin| self.unused_part("plugin", plugin, "it is in no chain"));
+        chains.chain(plugins).collect()
+    }
+
+    fn unused_part(&self, kind: &str, name: &str, why: &str) -> Problem {
+        self.origins
+            .problem_with_key(&[Step::from(kind), Step::from(name)], format!("{kind} \"{name}\" is unused: {why}"))
+    }
 }

@@ -6,6 +6,7 @@
 #![deny(unsafe_code, unreachable_pub)]
 
 mod buffer;
+pub mod command;
 pub mod config;
 mod connection;
 mod id;

@@ -181,6 +181,22 @@ fn a_problem_found_later_has_its_line() {
 }
 
 #[test]
+fn unused_parts_are_found() {
+    assert!(parse(MINIMAL, &[]).unwrap().unused().is_empty());
+    let text = format!("{MINIMAL}[chain.spare]\nplugins = ['policy']\n[plugin.spare]\ncomponent = 'a'");
+    let config = parse(&text, &[]).unwrap();
+    let first_lines: Vec<String> =
+        config.unused().iter().map(|problem| problem.to_string().lines().next().unwrap_or("").to_owned()).collect();
+    assert_eq!(
+        first_lines,
+        [
+            "etc/p.toml:9:8: chain \"spare\" is unused: no listener uses it",
+            "etc/p.toml:11:9: plugin \"spare\" is unused: it is in no chain"
+        ]
+    );
+}
+
+#[test]
 fn errors_of_syntax() {
     check(
         "hostname = \"mx.example.org\nbind = 1",

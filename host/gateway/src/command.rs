@@ -1,0 +1,230 @@
+//! The command line: `postgate run|check|explain|inspect|password|reference`.
+//!
+//! What a command has to say goes to standard output, what went wrong to standard error. Exit codes are those of sysexits:
+//! 64 for a wrong command line, 65 for a file that is no plugin, 66 for one that can't be read, 71 where the system does not
+//! let us, 74 where output can't be written, and 78 for everything about the configuration, a missing file included: whoever
+//! supervises us then knows that it is no use to start us again.
+
+mod check;
+mod explain;
+mod inspect;
+mod password;
+mod run;
+mod table;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, Problems};
+
+#[derive(Debug, Parser)]
+#[command(name = "postgate", version, about = "A mail gateway whose decisions are made by WebAssembly plugins")]
+#[command(arg_required_else_help = true, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 64 wrong command line, 65 not a plugin, 66 file can't be read, 71 the system refused, \
+                          74 output can't be written, 78 configuration";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves until SIGTERM or SIGINT
+    Run(Settings),
+    /// Says whether the configuration is good, plugins included
+    Check(Settings),
+    /// Shows which plugins are asked at each hook, with what they may use and what is done when they fail
+    Explain {
+        #[command(flatten)]
+        settings: Settings,
+        /// Only this listener
+        listener: Option<String>,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows a component's hooks and what it must be granted
+    Inspect {
+        /// The component's file
+        #[arg(value_name = "FILE.wasm")]
+        component: PathBuf,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes an argon2id hash of a password read from standard input
+    Password,
+    /// Prints a configuration file that documents every setting
+    Reference,
+}
+
+#[derive(Debug, Args)]
+struct Settings {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "/etc/postgate/postgate.toml")]
+    config: PathBuf,
+    /// Overrides a setting, such as listener.smtp.bind=127.0.0.1:2600; can be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Settings {
+    fn load(&self) -> Result<Config, Failure> {
+        Ok(Config::load(&self.config, &self.set)?)
+    }
+}
+
+/// How a command ends, as sysexits counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    Usage = 64,
+    Data = 65,
+    NoInput = 66,
+    System = 71,
+    Output = 74,
+    Config = 78,
+}
+
+/// Why a command did not do what it was told to.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    text: String,
+}
+
+impl Failure {
+    fn new(exit: Exit, text: impl Into<String>) -> Self {
+        Self { exit, text: text.into() }
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        let text = match problems.count() {
+            0 | 1 => problems.to_string(),
+            n => format!("{problems}\n\n{n} errors"),
+        };
+        Self::new(Exit::Config, text)
+    }
+}
+
+/// Runs the command line, and says how the process is to end.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        // Help and version were asked for; all else is an error.
+        Err(error) if !error.use_stderr() => return written(&error.render().to_string()),
+        Err(error) => return failed(&Failure::new(Exit::Usage, error.render().to_string().trim_end())),
+    };
+    match cli.command.execute() {
+        Ok(text) => written(&text),
+        Err(failure) => failed(&failure),
+    }
+}
+
+impl Command {
+    /// Does it, and returns what is to be written to standard output.
+    fn execute(self) -> Result<String, Failure> {
+        match self {
+            Command::Run(settings) => {
+                let config = settings.load()?;
+                run::run(&config).map_err(|error| match error {
+                    run::RunError::Config(problems) => problems.into(),
+                    run::RunError::System(error) => Failure::new(Exit::System, format!("{error:#}")),
+                })?;
+                Ok(String::new())
+            }
+            Command::Check(settings) => check::check(&settings.config, &settings.load()?),
+            Command::Explain { settings, listener, json } => {
+                explain::explain(&settings.load()?, listener.as_deref(), format(json))
+            }
+            Command::Inspect { component, json } => inspect::inspect(&component, format(json)),
+            Command::Password => password::password(),
+            Command::Reference => Ok(config::REFERENCE.to_owned()),
+        }
+    }
+}
+
+/// For people or for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Text,
+    Json,
+}
+
+fn format(json: bool) -> Format {
+    if json { Format::Json } else { Format::Text }
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let json = serde_json::to_string_pretty(value).map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
+    Ok(json + "\n")
+}
+
+fn written(text: &str) -> ExitCode {
+    let mut output = io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Who closes the pipe has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => failed(&Failure::new(Exit::Output, format!("output can't be written: {error}"))),
+    }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "{}", failure.text);
+    ExitCode::from(failure.exit as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &str) -> Result<Command, clap::Error> {
+        Cli::try_parse_from(arguments.split(' ')).map(|cli| cli.command)
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings() {
+        let Ok(Command::Run(settings)) = parse("postgate run --config F --set a=b --set c.d=1") else { panic!() };
+        assert_eq!(settings.config, PathBuf::from("F"));
+        assert_eq!(settings.set, ["a=b", "c.d=1"]);
+        let Ok(Command::Check(settings)) = parse("postgate check") else { panic!() };
+        assert_eq!(settings.config, PathBuf::from("/etc/postgate/postgate.toml"));
+    }
+
+    #[test]
+    fn a_wrong_command_line() {
+        for arguments in ["postgate rnu", "postgate inspect", "postgate run --set", "postgate check a b"] {
+            assert!(parse(arguments).unwrap_err().use_stderr(), "{arguments}");
+        }
+        for arguments in ["postgate --version", "postgate run --help"] {
+            assert!(!parse(arguments).unwrap_err().use_stderr(), "{arguments}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_a_matter_of_configuration() {
+        let failure = parse("postgate explain --config /nonexistent.toml").unwrap().execute().unwrap_err();
+        assert_eq!(failure.exit, Exit::Config);
+        assert_eq!(failure.text, "/nonexistent.toml: can't be read: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn the_number_of_errors_is_told() {
+        let problems = Problems::new(vec![config::Problem::new("one"), config::Problem::new("two")]);
+        assert_eq!(Failure::from(problems).text, "one\n\ntwo\n\n2 errors");
+    }
+}
