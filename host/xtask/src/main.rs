@@ -1,0 +1,156 @@
+//! The commands of the project: `cargo xtask run | build | test | bench | lint`.
+//!
+//! They begin on a fresh machine with a Rust toolchain, and fetch what else they need: the WebAssembly target, the toolchains of
+//! the guests in other languages, the mail clients that the tests speak to. Each step says in one line what it does.
+
+mod components;
+mod guests;
+mod lint;
+mod step;
+mod tools;
+mod workspace;
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use components::{Kind, build_components};
+use step::Step;
+use workspace::Workspace;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            step::complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let Some((command, rest)) = arguments.split_first() else {
+        step::say(USAGE);
+        return Ok(());
+    };
+    match command.as_str() {
+        "run" => quickstart(&Workspace::find()?, rest),
+        "build" => build(&Workspace::find()?, rest),
+        "test" => test(&Workspace::find()?, rest),
+        "bench" => bench(&Workspace::find()?, rest),
+        "lint" => lint::lint(&Workspace::find()?, rest),
+        "help" | "-h" | "--help" => {
+            step::say(USAGE);
+            Ok(())
+        }
+        unknown => bail!("no command `{unknown}`\n\n{USAGE}"),
+    }
+}
+
+/// Builds what the quickstart needs, and becomes the gateway.
+fn quickstart(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let (profile, further) = profile(arguments);
+    let plugins = build_components(workspace, &[Kind::Plugin])?;
+    let gateway = build_gateway(workspace, profile)?;
+    let data = workspace.target.join("quickstart");
+    let config = workspace.root.join("examples/quickstart/postgate.toml");
+    step::say(&format!("\nMail goes to {}.\n{HINT}", data.join("mail").display()));
+    Step::new("starting the gateway", &gateway)
+        .args(["run", "--config"])
+        .arg(&config)
+        .arg("--set")
+        .arg(format!("plugin-dir={}", plugins.display()))
+        .arg("--set")
+        .arg(format!("data-dir={}", data.display()))
+        .args(further)
+        .become_it()
+}
+
+/// The gateway and the shipped plugins.
+fn build(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let (profile, further) = profile(arguments);
+    refuse(further)?;
+    let plugins = build_components(workspace, &[Kind::Plugin])?;
+    let gateway = build_gateway(workspace, profile)?;
+    step::say(&format!("the gateway is {}, the plugins are in {}", gateway.display(), plugins.display()));
+    Ok(())
+}
+
+/// All tests, with everything that they need.
+fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    tools::clients()?;
+    build_components(workspace, &[Kind::Plugin, Kind::Guest])?;
+    guests::build_guests(workspace)?;
+    workspace.cargo("testing the workspace").args(["test", "--workspace"]).args(arguments).run()
+}
+
+/// The benchmarks of the protocol and of the plugin host.
+fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    build_components(workspace, &[Kind::Plugin, Kind::Guest])?;
+    guests::build_guests(workspace)?;
+    workspace
+        .cargo("measuring the protocol and the plugin host")
+        .args(["bench", "--package", "postgate-smtp", "--package", "postgate-plugin", "--benches"])
+        .args(arguments)
+        .run()
+}
+
+fn build_gateway(workspace: &Workspace, profile: Profile) -> Result<std::path::PathBuf> {
+    let mut step = workspace.cargo("building the gateway").args(["build", "--package", "postgate"]);
+    let directory = match profile {
+        Profile::Dev => "debug",
+        Profile::Release => {
+            step = step.arg("--release");
+            "release"
+        }
+    };
+    step.run()?;
+    let gateway = workspace.target.join(directory).join("postgate");
+    gateway.canonicalize().with_context(|| format!("{} is not there", gateway.display()))
+}
+
+/// How the gateway is built. Plugins are always optimised: their speed is bounded by fuel.
+#[derive(Clone, Copy)]
+enum Profile {
+    Dev,
+    Release,
+}
+
+/// `--release`, where it is the first argument; behind it, and behind a `--`, what is passed on.
+fn profile(arguments: &[String]) -> (Profile, &[String]) {
+    let (profile, rest) = match arguments.split_first() {
+        Some((first, rest)) if first == "--release" => (Profile::Release, rest),
+        _ => (Profile::Dev, arguments),
+    };
+    match rest.split_first() {
+        Some((first, behind)) if first == "--" => (profile, behind),
+        _ => (profile, rest),
+    }
+}
+
+fn refuse(arguments: &[String]) -> Result<()> {
+    match arguments.first() {
+        None => Ok(()),
+        Some(unknown) => bail!("unexpected argument `{unknown}`\n\n{USAGE}"),
+    }
+}
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  run [--release] [ARGUMENTS]   builds gateway and plugins, and starts the gateway of examples/quickstart;
+                                the arguments are those of `postgate run`, such as --set key=value
+  build [--release]             builds gateway and plugins
+  test [ARGUMENTS]              fetches what the tests need, and passes the arguments to `cargo test --workspace`
+  bench [ARGUMENTS]             measures the protocol and the plugin host
+  lint [--fast]                 format, clippy, cargo-deny; without --fast the documentation too";
+
+const HINT: &str = "\
+Try from another terminal:
+
+  swaks --server 127.0.0.1:2525 --from alice@example.org --to bob@example.org
+  swaks --server 127.0.0.1:2525 --to bob@example.org --auth PLAIN --auth-user alice@example.org --auth-password wonderland
+  swaks --server 127.0.0.1:2525 --to nobody@example.org
+";

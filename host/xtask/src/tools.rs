@@ -1,0 +1,148 @@
+//! What does not come with cargo: the WebAssembly target, the toolchains of guests in Python and JavaScript, and the mail clients
+//! that the tests speak to. All versions that shape a component are pinned here.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::step::{self, Step, answers};
+use crate::workspace::Workspace;
+
+/// Plugins are WASI 0.2 components.
+pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";
+/// From the Python package index.
+pub(crate) const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
+/// From the npm registry.
+pub(crate) const COMPONENTIZE_QJS: &str = "componentize-qjs@0.4.5";
+
+/// Adds the target, where it is missing.
+pub(crate) fn wasm_target() -> Result<()> {
+    let output = Command::new("rustc").args(["--print", "target-libdir", "--target", WASM_TARGET]).output();
+    let output = output.context("rustc does not run")?;
+    if output.status.success() && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir() {
+        return Ok(());
+    }
+    if !answers("rustup", &["--version"]) {
+        bail!(
+            "the target {WASM_TARGET} is missing, and there is no rustup to add it: install it as rustc was installed"
+        );
+    }
+    Step::new("adding the target of plugins", "rustup").args(["target", "add", WASM_TARGET]).run_with_retries()
+}
+
+/// The compiler of Python guests, installed where it is missing.
+pub(crate) fn componentize_py(workspace: &Workspace) -> Result<PathBuf> {
+    let home = workspace.tools().join(COMPONENTIZE_PY.replace("==", "-"));
+    let program = home.join("bin/componentize-py");
+    install(&home, |home| {
+        provide(&[Program { name: "python3", probe: &["-c", "import venv, ensurepip"], package: "python3-venv" }])?;
+        Step::new("making a Python environment", "python3").args(["-m", "venv"]).arg(home).run()?;
+        Step::new(&format!("installing {COMPONENTIZE_PY}"), home.join("bin/python3"))
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", COMPONENTIZE_PY])
+            .run_with_retries()
+    })?;
+    Ok(program)
+}
+
+/// The compiler of JavaScript guests, a script for node, installed where it is missing.
+pub(crate) fn componentize_qjs(workspace: &Workspace) -> Result<PathBuf> {
+    let home = workspace.tools().join(COMPONENTIZE_QJS.replace('@', "-"));
+    let program = home.join("node_modules/componentize-qjs/bin/componentize-qjs");
+    install(&home, |home| {
+        provide(&[
+            Program { name: "node", probe: &["--version"], package: "nodejs" },
+            Program { name: "npm", probe: &["--version"], package: "npm" },
+        ])?;
+        fs::create_dir_all(home).with_context(|| format!("{} can't be made", home.display()))?;
+        Step::new(&format!("installing {COMPONENTIZE_QJS}"), "npm")
+            .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
+            .arg(home)
+            .arg(COMPONENTIZE_QJS)
+            .run_with_retries()
+    })?;
+    Ok(program)
+}
+
+/// Once for each version; what was begun and not finished is begun anew.
+fn install(home: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let complete = home.join("complete");
+    if complete.exists() {
+        return Ok(());
+    }
+    if home.exists() {
+        fs::remove_dir_all(home).with_context(|| format!("{} can't be removed", home.display()))?;
+    }
+    fill(home)?;
+    fs::write(&complete, "").with_context(|| format!("{} can't be written", complete.display()))
+}
+
+/// The mail clients that the tests speak to: installed, or their absence told of. The tests that need them skip themselves then,
+/// but in CI nothing is skipped.
+pub(crate) fn clients() -> Result<()> {
+    match provide(CLIENTS) {
+        Ok(()) => Ok(()),
+        Err(error) if env::var_os("CI").is_some_and(|ci| ci == "true") => {
+            Err(error.context("in CI no test may be skipped"))
+        }
+        Err(error) => {
+            step::complain(&format!("{error:#}"));
+            step::complain("**** TESTS WITH REAL MAIL CLIENTS ARE SKIPPED ****");
+            Ok(())
+        }
+    }
+}
+
+/// A program that must be there.
+struct Program {
+    name: &'static str,
+    /// Arguments with which it ends well if it is there and whole.
+    probe: &'static [&'static str],
+    /// The Debian package that has it.
+    package: &'static str,
+}
+
+/// `smtp-source` has no argument that only asks whether it is there: the shell says.
+const CLIENTS: &[Program] = &[
+    Program { name: "swaks", probe: &["--version"], package: "swaks" },
+    Program { name: "curl", probe: &["--version"], package: "curl" },
+    Program { name: "sh", probe: &["-c", "PATH=$PATH:/usr/sbin command -v smtp-source"], package: "postfix" },
+];
+
+/// Installs the packages of the programs that are missing, if this is Debian and we may.
+fn provide(programs: &[Program]) -> Result<()> {
+    let missing = |programs: &[Program]| -> Vec<&'static str> {
+        programs.iter().filter(|program| !answers(program.name, program.probe)).map(|program| program.package).collect()
+    };
+    let packages = missing(programs);
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let list = packages.join(" ");
+    if !answers("apt-get", &["--version"]) {
+        bail!("missing: {list} (names of Debian packages); this system has no apt-get");
+    }
+    if !answers("sh", &["-c", "test $(id -u) = 0"]) {
+        bail!("missing: {list}; install with: sudo apt-get install {list}");
+    }
+    apt_get("reading the list of Debian packages", &["update", "--quiet=2"])?;
+    let mut arguments = vec!["install", "--yes", "--quiet=2", "--no-install-recommends"];
+    arguments.extend(&packages);
+    apt_get(&format!("installing the Debian packages {list}"), &arguments)?;
+    match missing(programs).as_slice() {
+        [] => Ok(()),
+        still => bail!("installed, and still missing: {}", still.join(" ")),
+    }
+}
+
+fn apt_get(what: &str, arguments: &[&str]) -> Result<()> {
+    Step::new(what, "apt-get")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        // A mail server that a package brings is not started.
+        .env("RUNLEVEL", "1")
+        .quiet()
+        .run_with_retries()
+}
