@@ -118,8 +118,12 @@ mod tests {
             ("[192.0.2.1]", "[192.0.2.1]"),
             ("[ipv6:2001:DB8::1]", "[IPv6:2001:db8::1]"),
         ] {
-            assert_eq!(text.parse::<Hostname>().unwrap().as_str(), expected);
+            let hostname: Hostname = text.parse().unwrap();
+            assert_eq!(hostname.as_str(), expected);
+            assert_eq!(expected.parse::<postgate_smtp::Domain>().unwrap().as_str(), expected);
         }
+        let longest = format!("{}a", "a.".repeat(127));
+        assert!(longest.parse::<Hostname>().is_ok() && longest.parse::<postgate_smtp::Domain>().is_ok());
         let long = "a.".repeat(128);
         for text in [
             "",

@@ -15,9 +15,12 @@ pub(super) struct Origins {
 }
 
 impl Origins {
-    /// A problem with a value; where it is not written, with the innermost table around it.
+    /// A problem with a value; where it is not written, with the innermost table around it, or with the file as a whole.
     pub(super) fn problem_with_value(&self, path: &[Step], message: impl Into<String>) -> Problem {
-        self.sources.problem(&self.root.span(path), message)
+        match path.get(..1) {
+            Some(outermost) if self.has(outermost) => self.sources.problem(&self.root.span(path), message),
+            Some(_) | None => self.sources.problem_of_file(message.into()),
+        }
     }
 
     /// A problem with a key.

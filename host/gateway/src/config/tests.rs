@@ -172,11 +172,35 @@ fn a_problem_found_later_has_its_line() {
     for (setting, expected) in [
         (&["plugin", "policy", "component"] as &[&str], "etc/p.toml:8:13: wrong"),
         (&["chain", "main", "plugins", "0"], "etc/p.toml:6:12: wrong"),
+        (&["cache-dir"], "etc/p.toml: wrong"),
         (&["plugin", "policy", "grants"], "etc/p.toml:7:1: wrong"),
         (&["plugin", "policy", "limits", "fuel"], "--set plugin.policy.limits.fuel=5: wrong"),
     ] {
         let problem = config.problem(setting, "wrong").to_string();
         assert_eq!(problem.lines().next(), Some(expected));
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_crates() {
+    let config = parse(MINIMAL, &[]).unwrap();
+    let limits = crate::into::session_limits(&config.listeners["smtp"].limits);
+    assert_eq!(limits, postgate_smtp::Limits::default());
+    let plugin = crate::into::plugin("policy", &config.plugins["policy"]);
+    assert_eq!(plugin.limits, postgate_plugin::Limits::default());
+}
+
+#[test]
+fn the_quickstart_is_good() {
+    use argon2::{Argon2, PasswordHash, PasswordVerifier};
+    let text = include_str!("../../../../examples/quickstart/postgate.toml");
+    let config = parse(text, &[]).unwrap();
+    assert!(config.unused().is_empty());
+    let users = config.plugins["auth"].config["users"].as_object().unwrap();
+    assert_eq!(users.keys().collect::<Vec<_>>(), ["alice@example.org", "bob@example.org"]);
+    for hash in users.values() {
+        let hash = PasswordHash::new(hash.as_str().unwrap()).unwrap();
+        assert!(Argon2::default().verify_password(b"wonderland", &hash).is_ok());
     }
 }
 
