@@ -114,7 +114,6 @@ fn settings(config: &EngineConfig) -> Config {
         .consume_fuel(true)
         .concurrency_support(false)
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
         .relaxed_simd_deterministic(true)
         .cranelift_nan_canonicalization(true)
         .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES))

@@ -1,6 +1,7 @@
 //! The deeds themselves.
 
 use std::hint::black_box;
+use std::io::{Write, stdout};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ pub(crate) fn misbehave(word: &str) -> Option<Reply> {
     match word {
         "trap" => panic!("told to trap"),
         "unreachable" => unreachable_instruction(),
-        "exit" => std::process::exit(0),
+        "exit" => exit(),
         "recurse" => drop(black_box(recurse(1))),
         "loop" => loop {
             black_box(());
@@ -80,9 +81,14 @@ fn recurse(depth: u64) -> u64 {
     frame[0] + recurse(black_box(depth + 1)) + frame[15]
 }
 
+#[allow(clippy::exit, reason = "this is the misdeed")]
+fn exit() {
+    std::process::exit(0)
+}
+
 fn print_for_ever() {
     loop {
-        println!("told to print");
+        drop(writeln!(stdout(), "told to print"));
     }
 }
 
@@ -147,7 +153,6 @@ fn bad_edits() -> Reply {
         editor::replace_body(b"a bare LF\nin the body\r\n"),
         editor::replace_body(b"a bare CR\rin the body\r\n"),
         editor::replace_body(b"a NUL\0in the body\r\n"),
-        editor::add_recipient(&mailbox("", "example.org")),
         editor::add_recipient(&mailbox("alice", "")),
         editor::add_recipient(&mailbox("alice", "example org")),
         editor::add_recipient(&mailbox("alice\r\nRCPT TO:<bob", "example.org")),

@@ -9,6 +9,8 @@
 //!
 //! with `-` for what there is not. Where the context answers otherwise than the contract says it defers, with the reason.
 
+#![allow(unsafe_code, reason = "what `export!` makes of the plugin")]
+
 mod bindings {
     wit_bindgen::generate!({
         path: "../../../wit",

@@ -1,0 +1,171 @@
+//! The shipped plugins in a chain: authentication, recipient policy, delivery into Maildirs; and what is said when a disk is full or
+//! a mailbox is not there.
+
+use std::fs;
+use std::process::Command;
+
+use crate::misbehaviour::base64;
+use crate::support::{Client, Gateway, log, one_chain, plugin, root};
+
+/// The quickstart's chain, users and domains.
+fn quickstart() -> String {
+    let path = root().join("examples/quickstart/postgate.toml");
+    let text = fs::read_to_string(path).unwrap();
+    let plugins = crate::support::component("maildir").parent().unwrap().display().to_string();
+    let lines = text.lines().filter(|line| !line.starts_with("plugin-dir") && !line.starts_with("data-dir"));
+    let text = lines.collect::<Vec<_>>().join("\n").replace("127.0.0.1:2525", "127.0.0.1:0");
+    format!("plugin-dir = {plugins:?}\n{text}")
+}
+
+fn authenticate(client: &mut Client, user: &str, password: &str) -> String {
+    client.say(&format!("AUTH PLAIN {}", base64(format!("\0{user}\0{password}").as_bytes())))
+}
+
+#[test]
+fn the_quickstart_delivers() {
+    let gateway = Gateway::start(&quickstart());
+    let mut client = gateway.client();
+    let greeting = client.expect("EHLO client.example", "250-mx.example.org");
+    assert!(greeting.contains("AUTH PLAIN LOGIN"), "{greeting}");
+    let reply = authenticate(&mut client, "alice@example.org", "wonderland");
+    assert!(reply.starts_with("235 2.7.0"), "{reply}");
+    let reply = client.message("alice@example.org", &["bob@example.org"], "Subject: Tea\r\n\r\nAt six?");
+    assert!(reply.starts_with("250 2.0.0 "), "{reply}");
+    let messages = gateway.messages("mail/example.org/bob");
+    assert_eq!(messages.len(), 1);
+    let lines: Vec<_> = messages[0].split("\r\n").collect();
+    assert_eq!(lines[0], "Return-Path: <alice@example.org>");
+    assert_eq!(lines[1], "Received: from client.example ([127.0.0.1])");
+    assert!(lines[2].starts_with("\tby mx.example.org (Postgate) with ESMTPA id "), "{}", lines[2]);
+    assert_eq!(lines[3], "\tfor <bob@example.org>;");
+    assert!(lines[4].ends_with(" +0000"), "{}", lines[4]);
+    assert_eq!(lines[5..], ["Subject: Tea", "", "At six?", ""]);
+}
+
+#[test]
+fn wrong_passwords_and_unknown_users_hear_the_same() {
+    let gateway = Gateway::start(&quickstart());
+    let mut client = gateway.client();
+    client.expect("EHLO client.example", "250");
+    let wrong = authenticate(&mut client, "alice@example.org", "looking-glass");
+    let unknown = authenticate(&mut client, "nobody@example.org", "wonderland");
+    assert!(wrong.starts_with("535 5.7.8 "), "{wrong}");
+    assert_eq!(wrong, unknown);
+    assert!(log::lines(&["looking-glass"]).is_empty(), "passwords are not logged");
+    assert!(authenticate(&mut client, "bob@example.org", "wonderland").starts_with("235 "));
+}
+
+#[test]
+fn who_is_not_ours_is_refused() {
+    let gateway = Gateway::start(&quickstart());
+    let mut client = gateway.client();
+    client.expect("EHLO client.example", "250");
+    client.expect("MAIL FROM:<>", "250");
+    client.expect("RCPT TO:<carol@example.org>", "550 5.1.1");
+    client.expect("RCPT TO:<alice@elsewhere.example>", "550 5.7.1");
+    client.expect("RCPT TO:<@example.org:alice@elsewhere.example>", "550 5.7.1");
+    client.expect("RCPT TO:<alice%elsewhere.example@example.org>", "550 5.1.1");
+    client.expect("RCPT TO:<elsewhere.example!alice@example.org>", "550 5.1.1");
+    client.expect("DATA", "5");
+    client.expect("RCPT TO:<Alice@EXAMPLE.org>", "250");
+    client.expect("RCPT TO:<postmaster@example.org>", "250");
+    client.expect("RCPT TO:<Postmaster>", "250");
+    client.expect("DATA", "354");
+    client.expect("Subject: x\r\n\r\nx\r\n.", "250");
+    assert!(!gateway.messages("mail/example.org/alice").is_empty());
+    assert!(fs::read_dir(gateway.data.path().join("mail/elsewhere.example")).is_err());
+}
+
+#[test]
+fn a_message_that_nobody_delivers_is_deferred() {
+    let gateway = Gateway::start(&one_chain("[\"policy\"]", &plugin("policy", "one-hook-rust", "[]")));
+    let mut client = gateway.client();
+    client.expect("EHLO client.example", "250");
+    let reply = client.message("a@example.org", &["bob@example.org"], "Subject: x\r\n\r\nx");
+    assert!(reply.starts_with("451 4.3.0 "), "{reply}");
+}
+
+#[test]
+fn a_large_message_arrives_whole() {
+    let gateway = Gateway::start(&quickstart());
+    let mut client = gateway.client();
+    client.expect("EHLO client.example", "250");
+    let line = format!("{}\r\n", "0123456789".repeat(7));
+    let body = line.repeat(30_000);
+    let reply = client.message("", &["bob@example.org"], &format!("Subject: large\r\n\r\n{}", body.trim_end()));
+    assert!(reply.starts_with("250 "), "{reply}");
+    let messages = gateway.messages("mail/example.org/bob");
+    assert!(messages[0].ends_with(&format!("Subject: large\r\n\r\n{body}")));
+    assert_eq!(fs::read_dir(gateway.data.path().join("tmp")).unwrap().count(), 0);
+}
+
+/// A file system of 256 KiB is mounted for this: that takes the rights of root, which CI has.
+#[test]
+fn a_full_disk_is_452() {
+    let data = tempfile::tempdir().unwrap();
+    let mail = data.path().join("mail");
+    fs::create_dir(&mail).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(&mail).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        assert!(std::env::var_os("CI").is_none(), "CI must be able to mount a small file system");
+        eprintln!("SKIPPED: a full disk is not tested without the right to mount a small file system");
+        return;
+    }
+    let gateway = Gateway::start_in(&quickstart(), data);
+    let mut client = gateway.client();
+    client.expect("EHLO client.example", "250");
+    let body = "0123456789\r\n".repeat(40_000);
+    let reply = client.message("", &["bob@example.org"], &format!("Subject: x\r\n\r\n{}", body.trim_end()));
+    let small = client.message("", &["bob@example.org"], "Subject: small\r\n\r\nfits");
+    let kept = gateway.messages("mail/example.org/bob");
+    let drafts = fs::read_dir(mail.join("example.org/bob/tmp")).unwrap().count();
+    client.expect("QUIT", "221");
+    gateway.stop();
+    // Lazily: the directory is about to be removed anyway.
+    let unmounted = Command::new("umount").arg("-l").arg(&mail).status();
+    assert!(unmounted.is_ok_and(|status| status.success()));
+    assert!(reply.starts_with("452 4.3.1 "), "{reply}");
+    assert!(small.starts_with("250 "), "{small}");
+    assert_eq!((kept.len(), drafts), (1, 0));
+}
+
+#[test]
+fn a_mailbox_that_cannot_be_written_defers() {
+    let gateway = Gateway::start(&quickstart());
+    fs::create_dir_all(gateway.data.path().join("mail/example.org")).unwrap();
+    fs::write(gateway.data.path().join("mail/example.org/bob"), "in the way").unwrap();
+    let mut client = gateway.client();
+    client.expect("EHLO client.example", "250");
+    let reply = client.message("", &["bob@example.org"], "Subject: x\r\n\r\nx");
+    assert!(reply.starts_with("451 4.3.0 "), "{reply}");
+    let logged = log::lines(&["writing to a maildir failed", &gateway.data.path().display().to_string()]);
+    assert_eq!(logged.len(), 1);
+    // The other recipient has it already; the client that sends again makes it two. Twice is better than never.
+    let reply = client.message("", &["alice@example.org", "bob@example.org"], "Subject: both\r\n\r\nx");
+    assert!(reply.starts_with("451 4.3.0 "), "{reply}");
+    assert_eq!(gateway.messages("mail/example.org/alice").len(), 1);
+}
+
+#[test]
+fn an_open_transaction_may_finish_when_the_gateway_stops() {
+    let gateway = Gateway::start(&quickstart());
+    let address = gateway.address;
+    let mut idle = gateway.client();
+    let mut busy = gateway.client();
+    idle.expect("EHLO client.example", "250");
+    busy.expect("EHLO client.example", "250");
+    busy.expect("MAIL FROM:<>", "250");
+    busy.expect("RCPT TO:<bob@example.org>", "250");
+    let data = gateway.data.path().to_path_buf();
+    let stopping = std::thread::spawn(move || gateway.stop_keeping_data());
+    assert!(idle.reply().starts_with("421 4.3.2 "));
+    assert!(idle.is_closed());
+    busy.expect("DATA", "354");
+    busy.expect("Subject: last\r\n\r\nx\r\n.", "250");
+    assert!(busy.reply().starts_with("421 4.3.2 "));
+    assert!(busy.is_closed());
+    let (cut_off, _data) = stopping.join().unwrap();
+    assert_eq!(cut_off, 0);
+    assert_eq!(fs::read_dir(data.join("mail/example.org/bob/new")).unwrap().count(), 1);
+    assert!(std::net::TcpStream::connect(address).is_err());
+}

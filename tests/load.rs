@@ -1,0 +1,138 @@
+//! What is refused before a client connects: components that are none, that know another contract, that want more than they were
+//! granted; and what cannot be bound or written to.
+
+use std::fs;
+use std::net::TcpListener;
+
+use crate::support::{self, component, load, one_chain, plugin};
+
+/// Loads a chain of one plugin, made of these octets; answers what is wrong with it.
+fn problem(octets: &[u8], grants: &str) -> String {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("plugin.wasm");
+    fs::write(&path, octets).unwrap();
+    let table = format!("[plugin.policy]\ncomponent = {:?}\ngrants = {grants}\n", path.display().to_string());
+    load(&one_chain("[\"policy\"]", &table)).expect_err("it should be refused")
+}
+
+#[track_caller]
+fn check(octets: &[u8], grants: &str, expected: &[&str]) {
+    let problem = problem(octets, grants);
+    for text in expected {
+        assert!(problem.contains(text), "{text:?} is not in:\n{problem}");
+    }
+}
+
+/// A component with one string replaced by another of the same length.
+fn patched(name: &str, from: &str, to: &str) -> Vec<u8> {
+    let mut octets = fs::read(component(name)).unwrap();
+    assert_eq!(from.len(), to.len());
+    let places: Vec<_> = octets.windows(from.len()).enumerate().filter(|(_, part)| *part == from.as_bytes()).collect();
+    let places: Vec<_> = places.into_iter().map(|(at, _)| at).collect();
+    assert!(!places.is_empty(), "{from} is not in {name}");
+    for at in places {
+        octets[at..at + to.len()].copy_from_slice(to.as_bytes());
+    }
+    octets
+}
+
+#[test]
+fn what_is_not_a_component() {
+    check(b"#!/bin/sh\n", "[]", &["plugin \"policy\"", "test.toml:", "it is not WebAssembly"]);
+    check(b"\0asm\x01\0\0\0", "[]", &["it is a core module", "wasm32-wasip2"]);
+    check(b"\0asm\x0d\0\x01\0\xff\xff", "[]", &["not a well-formed component"]);
+    check(b"\0asm\x0d\0\x01\0", "[]", &["it exports no hook", "postgate:mail/recipient@0.1.0"]);
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let table = "[plugin.policy]\ncomponent = \"nowhere/at-all.wasm\"\n";
+    let problem = load(&one_chain("[\"policy\"]", table)).unwrap_err();
+    assert!(problem.contains("at-all.wasm") && problem.contains("No such file"), "{problem}");
+}
+
+#[test]
+fn a_hook_of_another_version() {
+    let octets = patched("one-hook-rust", "postgate:mail/recipient@0.1.0", "postgate:mail/recipient@0.9.0");
+    check(&octets, "[]", &["exports postgate:mail/recipient@0.9.0", "does not know", "it knows postgate:mail/recipient@0.1.0"]);
+}
+
+#[test]
+fn a_later_version_of_the_same_track_is_understood() {
+    let octets = patched("one-hook-rust", "postgate:mail/recipient@0.1.0", "postgate:mail/recipient@0.1.7");
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("plugin.wasm");
+    fs::write(&path, octets).unwrap();
+    let table = format!("[plugin.policy]\ncomponent = {:?}\n", path.display().to_string());
+    load(&one_chain("[\"policy\"]", &table)).unwrap();
+}
+
+#[test]
+fn an_unknown_hook() {
+    let octets = patched("one-hook-rust", "postgate:mail/recipient@0.1.0", "postgate:mail/receptive@0.1.0");
+    check(&octets, "[]", &["exports postgate:mail/receptive@0.1.0", "recipient", "deliver"]);
+}
+
+#[test]
+fn services_that_were_not_granted() {
+    let octets = fs::read(component("maildir")).unwrap();
+    check(
+        &octets,
+        "[\"log\", \"config\"]",
+        &["imports postgate:mail/maildir@0.1.0, which was not granted", "add { maildir = \"mail\" } to its `grants`"],
+    );
+    let octets = fs::read(component("static-auth")).unwrap();
+    check(&octets, "[\"log\", \"config\"]", &["postgate:mail/passwords@0.1.0", "add \"passwords\" to its `grants`"]);
+}
+
+#[test]
+fn imports_that_nobody_offers() {
+    let octets = patched("maildir", "postgate:mail/maildir@0.1.0", "postgate:mail/carrots@0.1.0");
+    check(&octets, "[\"log\", \"config\"]", &["imports postgate:mail/carrots@0.1.0, which this version of Postgate does not offer"]);
+}
+
+#[test]
+fn a_pin_that_does_not_fit() {
+    let pin = "0".repeat(64);
+    let table = format!("{}sha256 = \"{pin}\"\n", plugin("policy", "discard", "[]"));
+    let problem = load(&one_chain("[\"policy\"]", &table)).unwrap_err();
+    assert!(problem.contains(&format!("but the configuration pins {pin}")), "{problem}");
+}
+
+#[test]
+fn a_memory_limit_that_the_plugin_cannot_start_with() {
+    let table = format!("{}[plugin.policy.limits]\nmemory = \"64 KiB\"\n", plugin("policy", "discard", "[]"));
+    let problem = load(&one_chain("[\"policy\"]", &table)).unwrap_err();
+    assert!(problem.contains("does not start within its limits: memory"), "{problem}");
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let plugins = [plugin("a", "maildir", "[\"log\", \"config\"]"), plugin("b", "static-auth", "[\"log\", \"config\"]")].concat();
+    let problem = load(&one_chain("[\"a\", \"b\"]", &plugins)).unwrap_err();
+    assert!(problem.contains("plugin \"a\"") && problem.contains("plugin \"b\""), "{problem}");
+}
+
+#[test]
+fn a_port_in_use() {
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = held.local_addr().unwrap();
+    let text = one_chain("[\"policy\"]", &plugin("policy", "discard", "[]")).replace("127.0.0.1:0", &address.to_string());
+    let data = tempfile::tempdir().unwrap();
+    let config = support::config(&text, data.path()).unwrap();
+    let problem = support::runtime().block_on(async {
+        let site = postgate::site::Site::load(&config).await.unwrap();
+        postgate::server::Server::bind(&config, site).await.map(drop).unwrap_err().to_string()
+    });
+    assert!(problem.contains(&format!("{address} can't be listened on")) && problem.contains("bind ="), "{problem}");
+}
+
+#[test]
+fn a_maildir_that_cannot_be_written_to() {
+    let data = tempfile::tempdir().unwrap();
+    fs::write(data.path().join("mail"), "a file in the way").unwrap();
+    let table = plugin("delivery", "maildir", "[\"log\", \"config\", { maildir = \"mail\" }]");
+    let config = support::config(&one_chain("[\"delivery\"]", &table), data.path()).unwrap();
+    let problem = support::runtime().block_on(postgate::site::Site::load(&config)).map(drop).unwrap_err().to_string();
+    assert!(problem.contains("mail can't be written to") && problem.contains("grants"), "{problem}");
+}
