@@ -135,6 +135,8 @@ impl Command {
                 let config = settings.load()?;
                 run::run(&config).map_err(|error| match error {
                     run::RunError::Config(problems) => problems.into(),
+                    // It may be better soon: a supervisor may try again.
+                    run::RunError::Bind(problems) => Failure { exit: Exit::System, ..problems.into() },
                     run::RunError::System(error) => Failure::new(Exit::System, format!("{error:#}")),
                 })?;
                 Ok(String::new())

@@ -26,12 +26,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use postgate_plugin::{Hash, Keep, OnFailure};
 use serde::Serialize;
 
 pub use load::Machine;
 pub use name::Hostname;
 pub use problem::{Problem, Problems};
-pub use settings::{Cause, Extension, Keep, ListenerLimits, LogFormat, LogLevel, PluginLimits, Policy, Sha256};
+pub use settings::{Extension, ListenerLimits, LogFormat, LogLevel, PluginLimits};
 pub use units::{Count, Period, Size};
 
 use origin::Origins;
@@ -125,30 +126,13 @@ pub struct Link {
     pub on_failure: OnFailure,
 }
 
-/// A policy for each cause of failure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OnFailure([Policy; Cause::ALL.len()]);
-
-impl OnFailure {
-    /// All causes in order, each with its policy.
-    pub fn iter(&self) -> impl Iterator<Item = (Cause, Policy)> {
-        Cause::ALL.into_iter().zip(self.0)
-    }
-}
-
-impl Serialize for OnFailure {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
-    }
-}
-
 /// A component, with what it is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plugin {
     /// The file.
     pub component: PathBuf,
     /// What the file must hash to.
-    pub sha256: Option<Sha256>,
+    pub sha256: Option<Hash>,
     /// How long an instance lives.
     pub instance: Keep,
     /// Host services, each at most once.

@@ -1,6 +1,6 @@
 //! The configuration's words in those of the crates that they are for.
 
-use postgate_plugin::{Cause, Grants, Hash, Keep, Limits, OnFailure, PluginConfig, Policy};
+use postgate_plugin::{Grants, Limits, PluginConfig};
 
 use crate::config;
 
@@ -17,14 +17,11 @@ pub(crate) fn plugin(name: &str, settings: &config::Plugin) -> PluginConfig {
     PluginConfig {
         name: name.to_owned(),
         component: settings.component.clone(),
-        sha256: settings.sha256.map(|pin| Hash(pin.0)),
+        sha256: settings.sha256,
         grants,
         config: serde_json::Value::Object(settings.config.clone()),
         limits: limits(&settings.limits),
-        keep: match settings.instance {
-            config::Keep::Session => Keep::Session,
-            config::Keep::Call => Keep::Call,
-        },
+        keep: settings.instance,
     }
 }
 
@@ -40,27 +37,6 @@ fn limits(limits: &config::PluginLimits) -> Limits {
         edit_bytes: limits.edit_octets.octets(),
         transfer_bytes: limits.transfer_octets.octets(),
     }
-}
-
-pub(crate) fn on_failure(on_failure: &config::OnFailure) -> OnFailure {
-    on_failure.iter().fold(OnFailure::default(), |all, (cause, policy)| {
-        let cause = match cause {
-            config::Cause::Trap => Cause::Trap,
-            config::Cause::Fuel => Cause::Fuel,
-            config::Cause::Memory => Cause::Memory,
-            config::Cause::Deadline => Cause::Deadline,
-            config::Cause::Unavailable => Cause::Unavailable,
-            config::Cause::Reply => Cause::Reply,
-        };
-        let policy = match policy {
-            config::Policy::Defer => Policy::Defer,
-            config::Policy::Reject => Policy::Reject,
-            config::Policy::Skip => Policy::Skip,
-            config::Policy::Quarantine => Policy::Quarantine,
-            config::Policy::Disconnect => Policy::Disconnect,
-        };
-        all.with(cause, policy)
-    })
 }
 
 pub(crate) fn extension(extension: config::Extension) -> postgate_smtp::Extension {

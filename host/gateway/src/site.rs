@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use postgate_plugin::{Chain, Engine, EngineConfig, Entry, Hook, Plugin};
-use postgate_smtp::{AuthOffer, Extensions, Mechanisms};
+use postgate_plugin::{Chain, Engine, EngineConfig, Entry, Hook, LoadError, Plugin};
+use postgate_smtp::{AuthOffer, Extension, Extensions, Mechanisms};
 
 use crate::config::{self, Config, Problem, Problems};
 use crate::into;
@@ -57,7 +57,7 @@ impl Site {
                 }
                 Err(error) => {
                     let message = format!("plugin \"{name}\": {}", chained(&error));
-                    problems.push(config.problem(&["plugin", name, "component"], message));
+                    problems.push(config.problem(&["plugin", name, setting(&error)], message));
                 }
             }
         }
@@ -75,10 +75,26 @@ impl Site {
     }
 }
 
+/// The setting that is to be changed when a plugin can't be loaded.
+fn setting(error: &LoadError) -> &'static str {
+    match error {
+        LoadError::NotGranted { .. } => "grants",
+        LoadError::Pin { .. } => "sha256",
+        LoadError::MemoryLimit { .. } | LoadError::Start { .. } => "limits",
+        LoadError::Read { .. }
+        | LoadError::Anatomy { .. }
+        | LoadError::UnknownHook { .. }
+        | LoadError::NoHooks
+        | LoadError::UnknownImport { .. }
+        | LoadError::Compile(_)
+        | LoadError::Signature { .. } => "component",
+    }
+}
+
 /// The plugins of a chain; the configuration has made sure that they exist.
 fn link(name: &str, chain: &config::Chain, plugins: &BTreeMap<String, Arc<Plugin>>) -> Chain {
     let entries = chain.links.iter().filter_map(|link| {
-        Some(Entry { plugin: plugins.get(&link.plugin)?.clone(), on_failure: into::on_failure(&link.on_failure) })
+        Some(Entry { plugin: plugins.get(&link.plugin)?.clone(), on_failure: link.on_failure })
     });
     Chain::new(name.to_owned(), entries.collect())
 }
@@ -89,7 +105,10 @@ fn door(name: &str, listener: &config::Listener, config: &Config, chain: &Arc<Ch
     smtp.limits = into::session_limits(&listener.limits);
     smtp.extensions =
         listener.extensions_off.iter().fold(Extensions::all(), |set, extension| set.without(into::extension(*extension)));
-    // AUTH is offered where somebody can answer it.
+    // EXPN and AUTH are offered where somebody can answer them.
+    if !chain.hooks().contains(Hook::Expand) {
+        smtp.extensions = smtp.extensions.without(Extension::Expand);
+    }
     if chain.hooks().contains(Hook::Authenticate) {
         smtp.auth = AuthOffer { mechanisms: Mechanisms::all(), in_clear: listener.auth_in_clear, ..AuthOffer::default() };
     }
@@ -117,9 +136,9 @@ fn directories(config: &Config) -> Vec<Problem> {
     };
     check(&["data-dir"], &config.data_dir.join(SCRATCH));
     for (name, plugin) in &config.plugins {
-        for grant in &plugin.grants {
+        for (n, grant) in plugin.grants.iter().enumerate() {
             match grant {
-                config::Grant::Maildir(root) => check(&["plugin", name, "grants"], root),
+                config::Grant::Maildir(root) => check(&["plugin", name, "grants", &n.to_string()], root),
                 config::Grant::Log | config::Grant::Config | config::Grant::Passwords => {}
             }
         }

@@ -111,7 +111,7 @@ pub enum LoadError {
         import: String,
     },
     /// It wants a service that it was not granted.
-    #[error("it imports {import}, which was not granted; to allow it {}, add {} to its `grants`", .service.summary, .service.example)]
+    #[error("it imports {import}, which was not granted; to let it {}, add {} to its `grants`", .service.summary, .service.example)]
     NotGranted {
         /// The name of the import.
         import: String,

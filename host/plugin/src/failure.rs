@@ -3,11 +3,13 @@
 use std::fmt;
 
 use postgate_smtp::Reply;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::hook::Hook;
 
 /// Why a plugin did not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// It trapped: a panic, an illegal access, a division by zero, an exit.
     Trap,
@@ -48,7 +50,8 @@ impl fmt::Display for Cause {
 }
 
 /// What the operator wants done when a plugin fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Policy {
     /// 451 4.3.0: the client is to try again later.
     #[default]
@@ -87,24 +90,25 @@ impl fmt::Display for Policy {
 pub struct OnFailure([Policy; Cause::ALL.len()]);
 
 impl OnFailure {
-    /// The same for every cause.
-    pub const fn all(policy: Policy) -> Self {
-        Self([policy; Cause::ALL.len()])
+    /// The policy that `choose` has for each cause.
+    pub fn from_fn(choose: impl FnMut(Cause) -> Policy) -> Self {
+        Self(Cause::ALL.map(choose))
     }
 
-    /// Another policy for one cause.
-    pub fn with(mut self, cause: Cause, policy: Policy) -> Self {
-        for (slot, at) in self.0.iter_mut().zip(Cause::ALL) {
-            if at == cause {
-                *slot = policy;
-            }
-        }
-        self
+    /// All causes in order, each with its policy.
+    pub fn iter(&self) -> impl Iterator<Item = (Cause, Policy)> {
+        Cause::ALL.into_iter().zip(self.0)
     }
 
     /// The policy for a cause.
     pub fn policy(&self, cause: Cause) -> Policy {
-        self.0.iter().zip(Cause::ALL).find(|(_, at)| *at == cause).map_or(Policy::Defer, |(policy, _)| *policy)
+        self.iter().find(|(at, _)| *at == cause).map_or(Policy::Defer, |(_, policy)| policy)
+    }
+}
+
+impl Serialize for OnFailure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
     }
 }
 
@@ -167,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_policy_for_each_cause() {
-        let on = OnFailure::all(Policy::Reject).with(Cause::Deadline, Policy::Skip);
+        let on = OnFailure::from_fn(|cause| if cause == Cause::Deadline { Policy::Skip } else { Policy::Reject });
         for cause in Cause::ALL {
             let expected = if cause == Cause::Deadline { Policy::Skip } else { Policy::Reject };
             assert_eq!(on.policy(cause), expected);

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::ResourceLimiter;
 
 /// The limits of one plugin. Running out of one is a failure with a cause, never a crash.
@@ -47,7 +48,8 @@ impl Default for Limits {
 }
 
 /// How an instance is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Keep {
     /// From its first hook in a session on; dropped with the session at the latest, and between two mail transactions
     /// when the session is idle.
@@ -55,6 +57,16 @@ pub enum Keep {
     Session,
     /// A fresh one for each call.
     Call,
+}
+
+impl Keep {
+    /// The word in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Keep::Session => "session",
+            Keep::Call => "call",
+        }
+    }
 }
 
 /// Counts the memory and tables of one store.

@@ -10,8 +10,10 @@ use serde::Serialize;
 
 use super::table::{grouped, table};
 use super::{Exit, Failure, Format, to_json};
+use postgate_plugin::{Cause, Hash, Keep, OnFailure};
+
 use crate::config::{
-    Cause, Config, Grant, Keep, Listener, ListenerLimits, OnFailure, PluginLimits, Problem, Problems, Sha256,
+    Config, Grant, Listener, ListenerLimits, PluginLimits, Problem, Problems,
 };
 
 pub(super) fn explain(config: &Config, listener: Option<&str>, format: Format) -> Result<String, Failure> {
@@ -83,7 +85,7 @@ struct HookPart<'a> {
 struct PluginPart<'a> {
     name: &'a str,
     component: String,
-    sha256: Option<Sha256>,
+    sha256: Option<Hash>,
     instance: Keep,
     grants: &'a [Grant],
     limits: &'a PluginLimits,

@@ -14,6 +14,8 @@ use crate::site::Site;
 pub(crate) enum RunError {
     /// The configuration asks for what can't be done.
     Config(Problems),
+    /// Addresses that can't be listened on.
+    Bind(Problems),
     /// The system does not let us.
     System(anyhow::Error),
 }
@@ -32,7 +34,7 @@ pub(crate) fn run(config: &Config) -> Result<(), RunError> {
         // Before anything is promised: whoever starts us may stop us at once.
         let stop = stop_signal().map_err(RunError::System)?;
         let site = Site::load(config).await.map_err(RunError::Config)?;
-        let server = Server::bind(config, site).await.map_err(RunError::Config)?;
+        let server = Server::bind(config, site).await.map_err(RunError::Bind)?;
         server.run(stop).await;
         Ok(())
     })

@@ -13,7 +13,8 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::name::Hostname;
-use super::settings::{Cause, Extension, Keep, ListenerLimits, LogFormat, LogLevel, Policy, Sha256};
+use super::settings::{Extension, ListenerLimits, LogFormat, LogLevel};
+use postgate_plugin::{Cause, Hash, Keep, Policy};
 use super::units::{Count, Period, Size};
 
 /// The whole file.
@@ -160,7 +161,7 @@ impl OnFailure {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table [plugin.NAME]")]
 pub(super) struct Plugin {
     pub(super) component: PathBuf,
-    pub(super) sha256: Option<Sha256>,
+    pub(super) sha256: Option<Hash>,
     #[serde(default)]
     pub(super) instance: Keep,
     #[serde(default)]

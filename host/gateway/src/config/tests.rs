@@ -50,7 +50,7 @@ fn a_small_file_is_enough() {
     let plugin = &config.plugins["policy"];
     assert_eq!(plugin.component, Path::new("/usr/lib/postgate/plugins/virtual-domains.wasm"));
     assert_eq!(plugin.limits.instances, config.engine.instances);
-    assert!(config.chains["main"].links[0].on_failure.iter().all(|(_, policy)| policy == Policy::Defer));
+    assert!(config.chains["main"].links[0].on_failure.iter().all(|(_, policy)| policy == postgate_plugin::Policy::Defer));
 }
 
 #[test]
