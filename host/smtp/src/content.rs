@@ -2,7 +2,7 @@
 //! beyond its bound (RFC 5321 sections 2.3.8, 4.1.1.4 and 4.5.3.1).
 //!
 //! Mail data is looked at in pieces as large as the reads, never octet by octet or line by line: a piece is first *proved* clean by a loop
-//! that the compiler turns into vector instructions, and only what fails is looked at again to name the fault.
+//! that the compiler turns into vector instructions, and only what fails is walked through to name the fault.
 
 use memchr::memrchr;
 
@@ -39,8 +39,6 @@ pub(crate) struct Content {
     octets: u64,
     /// Octets of the line that has begun.
     line_octets: usize,
-    /// Octets that were thrown away since the fault.
-    discarded: u64,
     fault: Option<Fault>,
 }
 
@@ -59,36 +57,51 @@ impl Content {
         self.fault.get_or_insert(fault);
     }
 
-    /// Counts octets of faulty mail data. False when they are more than anyone should send in vain.
-    pub(crate) fn discard(&mut self, octets: usize, limits: &Limits) -> bool {
-        self.discarded = self.discarded.saturating_add(octets as u64);
-        self.discarded <= limits.discarded_octets
-    }
-
     /// Counts the next octets of the message, and answers whether they may be passed on. The piece neither begins nor ends between the
     /// two octets of a CRLF: a CR at the end of the input must be held back until the next octet is known.
     pub(crate) fn pass(&mut self, piece: &[u8], limits: &Limits) -> bool {
         if self.fault.is_some() {
             return false;
         }
-        if let Err(fault) = self.check(piece, limits) {
-            self.blame(fault);
-            return false;
+        let octets = self.octets.saturating_add(piece.len() as u64);
+        let line = line_behind(piece, self.line_octets, limits.text_line_octets);
+        match line.filter(|_| octets <= limits.message_octets && is_clean(piece)) {
+            Some(line_octets) => {
+                self.octets = octets;
+                self.line_octets = line_octets;
+            }
+            None => self.walk(piece, limits),
         }
-        true
+        self.fault.is_none()
     }
 
-    fn check(&mut self, piece: &[u8], limits: &Limits) -> Result<(), Fault> {
-        if !is_clean(piece) {
-            return Err(first_fault(piece));
+    /// What `pass` does, but octet by octet, so that the first of several faults is named wherever the input was cut.
+    fn walk(&mut self, piece: &[u8], limits: &Limits) {
+        let mut rest = piece;
+        while let Some((octet, mut behind)) = rest.split_first() {
+            let mut taken = 1;
+            match *octet {
+                NUL => return self.blame(Fault::Nul),
+                LF => return self.blame(Fault::BareLf),
+                CR => match behind.split_first() {
+                    Some((&LF, behind_lf)) => (taken, behind) = (2, behind_lf),
+                    Some(_) | None => return self.blame(Fault::BareCr),
+                },
+                _ => {}
+            }
+            self.octets = self.octets.saturating_add(taken as u64);
+            if self.octets > limits.message_octets {
+                return self.blame(Fault::MessageTooLarge);
+            }
+            self.line_octets += taken;
+            if self.line_octets > limits.text_line_octets {
+                return self.blame(Fault::LineTooLong);
+            }
+            if taken == 2 {
+                self.line_octets = 0;
+            }
+            rest = behind;
         }
-        self.octets = self.octets.saturating_add(piece.len() as u64);
-        if self.octets > limits.message_octets {
-            return Err(Fault::MessageTooLarge);
-        }
-        self.line_octets = line_behind(piece, self.line_octets, limits.text_line_octets)
-            .ok_or(Fault::LineTooLong)?;
-        Ok(())
     }
 }
 
@@ -106,20 +119,6 @@ fn is_clean(piece: &[u8]) -> bool {
         faults |= u8::from((octet == CR) != (next == LF)) | u8::from(octet == NUL);
     }
     faults == 0
-}
-
-/// The first fault of a piece that is not clean.
-fn first_fault(piece: &[u8]) -> Fault {
-    let mut octets = piece.iter().peekable();
-    while let Some(octet) = octets.next() {
-        match *octet {
-            NUL => return Fault::Nul,
-            LF => return Fault::BareLf,
-            CR if octets.next_if(|next| **next == LF).is_none() => return Fault::BareCr,
-            _ => {}
-        }
-    }
-    Fault::BareCr
 }
 
 /// How many octets of a line stand behind the last LF of a clean piece, `line` being those before it. None if a line is longer than

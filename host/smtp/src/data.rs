@@ -12,6 +12,8 @@ use crate::limits::Limits;
 pub(crate) struct Reader {
     at: At,
     content: Content,
+    /// Octets that have come, whatever became of them.
+    octets: u64,
 }
 
 /// What stands right before the next octet.
@@ -49,12 +51,23 @@ impl Reader {
         Reader {
             at: At::LineStart,
             content: Content::default(),
+            octets: 0,
         }
     }
 
     /// Takes octets from the front of `input` until there is something to say.
     pub(crate) fn read<'a>(&mut self, input: &mut &'a [u8], limits: &Limits) -> Read<'a> {
-        while let Some((&octet, behind)) = input.split_first() {
+        loop {
+            if let Some(fault) = self
+                .content
+                .fault()
+                .filter(|_| self.octets > limits.discarded_octets)
+            {
+                return Read::Endless(fault);
+            }
+            let Some((&octet, behind)) = input.split_first() else {
+                return Read::More;
+            };
             match (self.at, octet) {
                 (At::LineStart, b'.') => self.take(At::Dot, behind, input),
                 (At::Dot, CR) => self.take(At::DotCr, behind, input),
@@ -74,13 +87,6 @@ impl Reader {
                 }
                 (At::LineStart | At::Dot | At::Line, _) => {
                     let run = Run::of(input);
-                    let fault_before = self.content.fault();
-                    if let Some(fault) = fault_before {
-                        let taken = input.len() - run.behind.len();
-                        if !self.content.discard(taken, limits) {
-                            return Read::Endless(fault);
-                        }
-                    }
                     let passes = self.content.pass(run.piece, limits);
                     self.take(run.at, run.behind, input);
                     if passes && !run.piece.is_empty() {
@@ -89,10 +95,12 @@ impl Reader {
                 }
             }
         }
-        Read::More
     }
 
     fn take<'a>(&mut self, at: At, behind: &'a [u8], input: &mut &'a [u8]) {
+        self.octets = self
+            .octets
+            .saturating_add((input.len() - behind.len()) as u64);
         self.at = at;
         *input = behind;
     }

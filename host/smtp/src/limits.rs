@@ -22,7 +22,8 @@ pub struct Limits {
     pub text_line_octets: usize,
     /// Octets of a message, which is also the value of SIZE (RFC 1870). RFC 5321 section 4.5.3.1.7 asks for 65536.
     pub message_octets: u64,
-    /// Octets of refused mail data that are read and thrown away, so that the client hears why, before the connection is closed.
+    /// Octets of mail data, or of a chunk, that are read although they are refused, so that the client hears why. When more come the
+    /// connection is closed.
     pub discarded_octets: u64,
     /// RCPT commands in a transaction, refused ones included. RFC 5321 section 4.5.3.1.8 asks for 100.
     pub recipients: u32,

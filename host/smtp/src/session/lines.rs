@@ -56,7 +56,7 @@ impl Session {
 
     /// Carries out a command line.
     fn run(&mut self, line: &[u8]) -> Step {
-        let line = line.trim_ascii_end();
+        let line = trim_end(line);
         let end = line
             .iter()
             .position(|octet| *octet == b' ')
@@ -147,6 +147,14 @@ impl Session {
         self.close(&replies::TOO_MANY_IDLE_COMMANDS, Close::TooManyErrors);
         false
     }
+}
+
+/// The line without white space at its end, which RFC 5321 section 4.1.1 wants tolerated.
+fn trim_end(mut line: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = line {
+        line = rest;
+    }
+    line
 }
 
 /// Letters, digits and hyphens behind a letter.
