@@ -3,10 +3,7 @@
 /// What the text stands for. None for a length that is not a multiple of four, an octet outside of the alphabet, padding
 /// elsewhere than at the end, or bits behind the last octet that are not zero.
 pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    let digits = text
-        .strip_suffix(b"==")
-        .or_else(|| text.strip_suffix(b"="))
-        .unwrap_or(text);
+    let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
     if !text.len().is_multiple_of(4) {
         return None;
     }
@@ -38,10 +35,7 @@ pub(crate) fn encode(octets: &[u8], text: &mut Vec<u8>) {
         let bits = u32::from_be_bytes(bits);
         for place in 0..4 {
             let digit = match place <= group.len() {
-                true => ALPHABET
-                    .get((bits >> (18 - 6 * place) & 63) as usize)
-                    .copied()
-                    .unwrap_or(b'='),
+                true => ALPHABET.get((bits >> (18 - 6 * place) & 63) as usize).copied().unwrap_or(b'='),
                 false => b'=',
             };
             text.push(digit);
@@ -80,11 +74,7 @@ mod tests {
     fn vectors() {
         // RFC 4648 section 10.
         let check = |text: &str, expected: Option<&str>| {
-            assert_eq!(
-                decode(text.as_bytes()),
-                expected.map(|octets| octets.as_bytes().to_vec()),
-                "{text}"
-            );
+            assert_eq!(decode(text.as_bytes()), expected.map(|octets| octets.as_bytes().to_vec()), "{text}");
         };
         check("", Some(""));
         check("Zg==", Some("f"));

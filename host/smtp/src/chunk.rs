@@ -29,13 +29,8 @@ impl Chunk {
         }
         let octets = size.parse().unwrap_or(u64::MAX);
         match (words.next(), words.next()) {
-            (None, _) => Ok(Chunk {
-                octets,
-                last: false,
-            }),
-            (Some(word), None) if word.eq_ignore_ascii_case("LAST") => {
-                Ok(Chunk { octets, last: true })
-            }
+            (None, _) => Ok(Chunk { octets, last: false }),
+            (Some(word), None) if word.eq_ignore_ascii_case("LAST") => Ok(Chunk { octets, last: true }),
             (Some(_), _) => Err(ChunkError::Keyword { octets }),
         }
     }
@@ -53,25 +48,14 @@ impl Message {
     /// Whether a chunk of that many octets stays within the bound on the message.
     pub(crate) fn has_room(&self, octets: u64, limits: &Limits) -> bool {
         let held = u64::from(self.cr);
-        self.content
-            .octets()
-            .saturating_add(held)
-            .saturating_add(octets)
-            <= limits.message_octets
+        self.content.octets().saturating_add(held).saturating_add(octets) <= limits.message_octets
     }
 
     /// Takes octets of a chunk, of which `left` have not come yet, from the front of `input`. Answers a piece of the message; none when
     /// the chunk or the input is used up.
-    pub(crate) fn read<'a>(
-        &mut self,
-        left: &mut u64,
-        input: &mut &'a [u8],
-        limits: &Limits,
-    ) -> Option<&'a [u8]> {
+    pub(crate) fn read<'a>(&mut self, left: &mut u64, input: &mut &'a [u8], limits: &Limits) -> Option<&'a [u8]> {
         let room = usize::try_from(*left).unwrap_or(usize::MAX);
-        let chunk = input
-            .split_at_checked(room)
-            .map_or(*input, |(chunk, _)| chunk);
+        let chunk = input.split_at_checked(room).map_or(*input, |(chunk, _)| chunk);
         if let (true, Some(first)) = (self.cr, chunk.first()) {
             self.cr = false;
             if *first == LF {

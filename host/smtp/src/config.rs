@@ -21,12 +21,7 @@ pub struct Config {
 impl Config {
     /// The default limits, all extensions, and no authentication.
     pub fn new(hostname: Domain) -> Config {
-        Config {
-            hostname,
-            limits: Limits::default(),
-            extensions: Extensions::all(),
-            auth: AuthOffer::default(),
-        }
+        Config { hostname, limits: Limits::default(), extensions: Extensions::all(), auth: AuthOffer::default() }
     }
 }
 

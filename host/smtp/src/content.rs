@@ -130,10 +130,7 @@ fn line_behind(piece: &[u8], line: usize, max: usize) -> Option<usize> {
     let mut rest = piece;
     let mut room = max.checked_sub(line)?;
     let mut begun = line;
-    while let Some((stretch, _)) = rest
-        .split_at_checked(room)
-        .filter(|(_, behind)| !behind.is_empty())
-    {
+    while let Some((stretch, _)) = rest.split_at_checked(room).filter(|(_, behind)| !behind.is_empty()) {
         let lf = memrchr(LF, stretch)?;
         rest = rest.get(lf + 1..)?;
         room = max;
@@ -148,3 +145,59 @@ fn line_behind(piece: &[u8], line: usize, max: usize) -> Option<usize> {
 pub(crate) const CR: u8 = b'\r';
 pub(crate) const LF: u8 = b'\n';
 const NUL: u8 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::{Content, Fault};
+    use crate::limits::Limits;
+
+    fn limits() -> Limits {
+        Limits { text_line_octets: 10, message_octets: 40, ..Limits::default() }
+    }
+
+    #[test]
+    fn faults() {
+        let check = |piece: &str, expected: Option<Fault>| {
+            let mut content = Content::default();
+            assert_eq!(content.pass(piece.as_bytes(), &limits()), expected.is_none(), "{piece:?}");
+            assert_eq!(content.fault(), expected, "{piece:?}");
+        };
+        check("", None);
+        check("a\r\n\r\nb", None);
+        check("12345678\r\n12345678\r\n1234567890", None);
+        check("12345678901", Some(Fault::LineTooLong));
+        check("123456789\r\n", Some(Fault::LineTooLong));
+        check("a\r\n123456789\r\nb\r\n", Some(Fault::LineTooLong));
+        check("12345678\r\n12345678\r\n12345678\r\n12345678\r\n", None);
+        check("12345678\r\n12345678\r\n12345678\r\n12345678\r\n1", Some(Fault::MessageTooLarge));
+        check("\n", Some(Fault::BareLf));
+        check("a\n", Some(Fault::BareLf));
+        check("a\nb\0", Some(Fault::BareLf));
+        check("\0b\n", Some(Fault::Nul));
+        check("a\0", Some(Fault::Nul));
+        check("a\rb", Some(Fault::BareCr));
+        check("\r\r\n", Some(Fault::BareCr));
+        check("a\r\n\n", Some(Fault::BareLf));
+        check("12345678901\n", Some(Fault::LineTooLong));
+    }
+
+    /// The quick look at a whole piece and the walk agree with each other, however the octets are cut.
+    #[test]
+    fn pieces_do_not_matter() {
+        let atoms: [&[u8]; 5] = [b"\r\n", b"a", b"abcdefgh", b"\n", b"\0"];
+        for number in 0..5_usize.pow(6) {
+            let units: Vec<&[u8]> = (0..6).map(|place| atoms[number / 5_usize.pow(place) % 5]).collect();
+            let mut whole = Content::default();
+            whole.pass(&units.concat(), &limits());
+            let mut parts = Content::default();
+            for unit in &units {
+                parts.pass(unit, &limits());
+            }
+            let state = |content: &Content| (content.fault(), content.octets(), content.line_octets);
+            assert_eq!(whole.fault(), parts.fault(), "{units:?}");
+            if whole.fault().is_none() {
+                assert_eq!(state(&whole), state(&parts), "{units:?}");
+            }
+        }
+    }
+}

@@ -48,21 +48,13 @@ pub(crate) enum Read<'a> {
 
 impl Reader {
     pub(crate) fn new() -> Reader {
-        Reader {
-            at: At::LineStart,
-            content: Content::default(),
-            octets: 0,
-        }
+        Reader { at: At::LineStart, content: Content::default(), octets: 0 }
     }
 
     /// Takes octets from the front of `input` until there is something to say.
     pub(crate) fn read<'a>(&mut self, input: &mut &'a [u8], limits: &Limits) -> Read<'a> {
         loop {
-            if let Some(fault) = self
-                .content
-                .fault()
-                .filter(|_| self.octets > limits.discarded_octets)
-            {
+            if let Some(fault) = self.content.fault().filter(|_| self.octets > limits.discarded_octets) {
                 return Read::Endless(fault);
             }
             let Some((&octet, behind)) = input.split_first() else {
@@ -98,9 +90,7 @@ impl Reader {
     }
 
     fn take<'a>(&mut self, at: At, behind: &'a [u8], input: &mut &'a [u8]) {
-        self.octets = self
-            .octets
-            .saturating_add((input.len() - behind.len()) as u64);
+        self.octets = self.octets.saturating_add((input.len() - behind.len()) as u64);
         self.at = at;
         *input = behind;
     }
@@ -119,11 +109,7 @@ impl<'a> Run<'a> {
         for candidate in DOT_LINE.find_iter(input) {
             // Only a CRLF starts a line: `LF .` alone is a fault for Content to find.
             if let (piece @ [.., CR, LF], behind) = input.split_at(candidate + 1) {
-                return Run {
-                    piece,
-                    at: At::Dot,
-                    behind: behind.strip_prefix(b".").unwrap_or(behind),
-                };
+                return Run { piece, at: At::Dot, behind: behind.strip_prefix(b".").unwrap_or(behind) };
             }
         }
         let (piece, at) = match input {
@@ -131,11 +117,7 @@ impl<'a> Run<'a> {
             [.., CR, LF] => (input, At::LineStart),
             _ => (input, At::Line),
         };
-        Run {
-            piece,
-            at,
-            behind: &[],
-        }
+        Run { piece, at, behind: &[] }
     }
 }
 

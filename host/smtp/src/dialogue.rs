@@ -58,10 +58,7 @@ impl Expected {
         let all = expected.iter().all(|expected| match expected {
             Expected::Line(pattern) => lines.next().is_some_and(|line| pattern.matches(line)),
             Expected::Reply(code) => loop {
-                match lines
-                    .next()
-                    .and_then(|line| line.strip_prefix(code.as_str()))
-                {
+                match lines.next().and_then(|line| line.strip_prefix(code.as_str())) {
                     Some(rest) if rest.starts_with('-') => {}
                     rest => break rest.is_some_and(|rest| rest.starts_with(' ')),
                 }
@@ -133,21 +130,14 @@ impl Dialogue {
     pub fn read(text: &str) -> Result<Dialogue, SyntaxError> {
         let mut dialogue = Dialogue::default();
         for (n, line) in text.lines().enumerate() {
-            let error = |message| SyntaxError {
-                line: n + 1,
-                message,
-            };
+            let error = |message| SyntaxError { line: n + 1, message };
             if line.trim().is_empty() || line.starts_with('#') {
                 continue;
             }
             let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
             if kind == "set:" {
-                let (name, value) = rest
-                    .split_once('=')
-                    .ok_or_else(|| error("set: wants NAME=VALUE"))?;
-                dialogue
-                    .settings
-                    .push((name.trim().to_owned(), value.trim().to_owned()));
+                let (name, value) = rest.split_once('=').ok_or_else(|| error("set: wants NAME=VALUE"))?;
+                dialogue.settings.push((name.trim().to_owned(), value.trim().to_owned()));
                 continue;
             }
             let action = read_action(kind, rest).map_err(error)?;
@@ -193,9 +183,7 @@ fn read_action(kind: &str, rest: &str) -> Result<Action, &'static str> {
         "closed" => Action::Closed,
         "stored:" => Action::Stored(rest.trim().parse().map_err(|_| "stored: wants a number")?),
         _ => {
-            return Err(
-                "a line begins with C:, C~, C*, S:, S+, =:, =~, =*, closed, stored:, set: or #",
-            );
+            return Err("a line begins with C:, C~, C*, S:, S+, =:, =~, =*, closed, stored:, set: or #");
         }
     })
 }
@@ -207,12 +195,8 @@ fn with_crlf(mut octets: Vec<u8>) -> Vec<u8> {
 
 /// `N TEXT`: the text N times.
 fn repeat(rest: &str) -> Result<Vec<u8>, &'static str> {
-    let (times, text) = rest
-        .split_once(' ')
-        .ok_or("a repetition wants a number and a text")?;
-    let times = times
-        .parse()
-        .map_err(|_| "a repetition wants a number and a text")?;
+    let (times, text) = rest.split_once(' ').ok_or("a repetition wants a number and a text")?;
+    let times = times.parse().map_err(|_| "a repetition wants a number and a text")?;
     Ok(unescape(text)?.repeat(times))
 }
 

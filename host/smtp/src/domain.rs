@@ -66,10 +66,7 @@ pub(crate) fn is_hello_name(text: &str) -> bool {
         return write_canonical(text, &mut String::new()).is_ok();
     }
     let is_part = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
-    text.len() <= DOMAIN_OCTETS_MAX
-        && text
-            .split('.')
-            .all(|label| !label.is_empty() && label.bytes().all(is_part))
+    text.len() <= DOMAIN_OCTETS_MAX && text.split('.').all(|label| !label.is_empty() && label.bytes().all(is_part))
 }
 
 /// The canonical form of what stands within the brackets of an address literal.

@@ -148,10 +148,9 @@ pub enum Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Credentials::Password { user, password: _ } => f
-                .debug_struct("Password")
-                .field("user", user)
-                .finish_non_exhaustive(),
+            Credentials::Password { user, password: _ } => {
+                f.debug_struct("Password").field("user", user).finish_non_exhaustive()
+            }
         }
     }
 }

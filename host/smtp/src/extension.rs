@@ -34,16 +34,12 @@ impl Extension {
 
     /// Its EHLO keyword.
     pub fn keyword(self) -> &'static str {
-        ROWS.iter()
-            .find(|row| row.extension == self)
-            .map_or("", |row| row.keyword)
+        ROWS.iter().find(|row| row.extension == self).map_or("", |row| row.keyword)
     }
 
     /// The extension of that EHLO keyword, in any case of letters.
     pub fn from_keyword(keyword: &str) -> Option<Extension> {
-        ROWS.iter()
-            .find(|row| row.keyword.eq_ignore_ascii_case(keyword))
-            .map(|row| row.extension)
+        ROWS.iter().find(|row| row.keyword.eq_ignore_ascii_case(keyword)).map(|row| row.extension)
     }
 
     const fn bit(self) -> u32 {
@@ -100,19 +96,10 @@ struct Row {
 }
 
 /// An extension whose keyword says it all.
-const PLAIN: Row = Row {
-    extension: Extension::Help,
-    keyword: "",
-    write_arguments: |_, _| {},
-    parameters: &[],
-};
+const PLAIN: Row = Row { extension: Extension::Help, keyword: "", write_arguments: |_, _| {}, parameters: &[] };
 
 static ROWS: [Row; 9] = [
-    Row {
-        extension: Extension::Pipelining,
-        keyword: "PIPELINING",
-        ..PLAIN
-    },
+    Row { extension: Extension::Pipelining, keyword: "PIPELINING", ..PLAIN },
     Row {
         extension: Extension::Size,
         keyword: "SIZE",
@@ -120,32 +107,16 @@ static ROWS: [Row; 9] = [
             line.push(b' ');
             line.extend_from_slice(config.limits.message_octets.to_string().as_bytes());
         },
-        parameters: &[parameter::Row {
-            of: Of::Mail,
-            keyword: "SIZE",
-            check: parameter::check_size,
-        }],
+        parameters: &[parameter::Row { of: Of::Mail, keyword: "SIZE", check: parameter::check_size }],
     },
     Row {
         extension: Extension::EightBitMime,
         keyword: "8BITMIME",
-        parameters: &[parameter::Row {
-            of: Of::Mail,
-            keyword: "BODY",
-            check: parameter::check_body,
-        }],
+        parameters: &[parameter::Row { of: Of::Mail, keyword: "BODY", check: parameter::check_body }],
         ..PLAIN
     },
-    Row {
-        extension: Extension::EnhancedStatusCodes,
-        keyword: "ENHANCEDSTATUSCODES",
-        ..PLAIN
-    },
-    Row {
-        extension: Extension::Chunking,
-        keyword: "CHUNKING",
-        ..PLAIN
-    },
+    Row { extension: Extension::EnhancedStatusCodes, keyword: "ENHANCEDSTATUSCODES", ..PLAIN },
+    Row { extension: Extension::Chunking, keyword: "CHUNKING", ..PLAIN },
     Row {
         extension: Extension::Auth,
         keyword: "AUTH",
@@ -155,27 +126,11 @@ static ROWS: [Row; 9] = [
                 line.extend_from_slice(mechanism.name().as_bytes());
             }
         },
-        parameters: &[parameter::Row {
-            of: Of::Mail,
-            keyword: "AUTH",
-            check: parameter::check_auth,
-        }],
+        parameters: &[parameter::Row { of: Of::Mail, keyword: "AUTH", check: parameter::check_auth }],
     },
-    Row {
-        extension: Extension::Verify,
-        keyword: "VRFY",
-        ..PLAIN
-    },
-    Row {
-        extension: Extension::Expand,
-        keyword: "EXPN",
-        ..PLAIN
-    },
-    Row {
-        extension: Extension::Help,
-        keyword: "HELP",
-        ..PLAIN
-    },
+    Row { extension: Extension::Verify, keyword: "VRFY", ..PLAIN },
+    Row { extension: Extension::Expand, keyword: "EXPN", ..PLAIN },
+    Row { extension: Extension::Help, keyword: "HELP", ..PLAIN },
 ];
 
 /// Calls `write` for the keyword of each offered extension, with the function that writes the rest of its line.
@@ -189,11 +144,7 @@ pub(crate) fn for_each_line(
 }
 
 /// The row of a parameter, if an offered extension has it.
-pub(crate) fn parameter(
-    of: Of,
-    keyword: &str,
-    offered: impl Fn(Extension) -> bool,
-) -> Option<&'static parameter::Row> {
+pub(crate) fn parameter(of: Of, keyword: &str, offered: impl Fn(Extension) -> bool) -> Option<&'static parameter::Row> {
     ROWS.iter()
         .filter(|row| offered(row.extension))
         .flat_map(|row| row.parameters)

@@ -31,15 +31,7 @@
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs, unreachable_pub)]
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic
-    )
-)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod base64;
@@ -65,9 +57,7 @@ mod verb;
 
 pub use config::{AuthOffer, Config};
 pub use domain::Domain;
-pub use event::{
-    Answer, Body, Close, Credentials, Event, Greeting, Hello, Mail, Question, Recipient,
-};
+pub use event::{Answer, Body, Close, Credentials, Event, Greeting, Hello, Mail, Question, Recipient};
 pub use extension::{Extension, Extensions};
 pub use limits::Limits;
 pub use mailbox::{AddressError, Mailbox};

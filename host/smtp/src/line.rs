@@ -66,9 +66,7 @@ impl Reader {
                 Read::TooLong(bound)
             }
             (Some(overlong), None) => {
-                overlong.ends_in_cr = taken
-                    .last()
-                    .map_or(overlong.ends_in_cr, |octet| *octet == CR);
+                overlong.ends_in_cr = taken.last().map_or(overlong.ends_in_cr, |octet| *octet == CR);
                 self.partial = Vec::new();
                 Read::More
             }
@@ -110,11 +108,7 @@ impl Reader {
 
     fn begins_with_auth(&self, taken: &[u8]) -> bool {
         let mut octets = self.partial.iter().chain(taken);
-        b"AUTH ".iter().all(|expected| {
-            octets
-                .next()
-                .is_some_and(|octet| octet.eq_ignore_ascii_case(expected))
-        })
+        b"AUTH ".iter().all(|expected| octets.next().is_some_and(|octet| octet.eq_ignore_ascii_case(expected)))
     }
 
     fn ends_in_cr(&self) -> bool {

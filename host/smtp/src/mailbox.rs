@@ -39,10 +39,7 @@ impl Mailbox {
         } else {
             write_canonical(domain, &mut text)?;
         }
-        Ok(Mailbox {
-            text: text.into_boxed_str(),
-            at: local_part.len(),
-        })
+        Ok(Mailbox { text: text.into_boxed_str(), at: local_part.len() })
     }
 
     /// The local part, unquoted and unescaped: printable ASCII.
@@ -117,9 +114,7 @@ impl AddressError {
     /// Whether a bound is the reason.
     pub(crate) fn is_bound(self) -> bool {
         match self {
-            AddressError::LocalPartTooLong
-            | AddressError::DomainTooLong
-            | AddressError::PathTooLong => true,
+            AddressError::LocalPartTooLong | AddressError::DomainTooLong | AddressError::PathTooLong => true,
             AddressError::Bracket
             | AddressError::Route
             | AddressError::LocalPart
@@ -186,9 +181,7 @@ fn skip_route(path: &str) -> Result<&str, AddressError> {
             Some(_) => hop.find(']').map(|bracket| bracket + 1),
             None => hop.find([',', ':']),
         };
-        let (domain, behind) = hop
-            .split_at_checked(end.ok_or(AddressError::Route)?)
-            .ok_or(AddressError::Route)?;
+        let (domain, behind) = hop.split_at_checked(end.ok_or(AddressError::Route)?).ok_or(AddressError::Route)?;
         write_canonical(domain, &mut String::new()).map_err(|_| AddressError::Route)?;
         if let Some(mailbox) = behind.strip_prefix(':') {
             return Ok(mailbox);
@@ -221,8 +214,7 @@ fn read_local_part(text: &str) -> Result<(std::borrow::Cow<'_, str>, &str), Addr
 
 /// RFC 5321 section 4.1.2, `Dot-string`.
 fn is_dot_string(text: &str) -> bool {
-    text.split('.')
-        .all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
+    text.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
 }
 
 /// RFC 5322 section 3.2.3.
@@ -237,3 +229,76 @@ fn is_postmaster(local_part: &str) -> bool {
 
 /// More than any listener allows; [`Limits`](crate::Limits) has the bound of a session.
 const LOCAL_PART_OCTETS_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::{AddressError, Mailbox, Path, read_path};
+
+    #[test]
+    fn paths() {
+        let check = |text: &str, expected: Result<(&str, &str, &str), AddressError>| {
+            let found = read_path(text);
+            let found = found.as_ref().map_err(|error| *error).map(|(path, rest)| match path {
+                Path::Null => ("", "", *rest),
+                Path::Mailbox(mailbox) => (mailbox.local_part(), mailbox.domain(), *rest),
+            });
+            assert_eq!(found, expected, "{text}");
+        };
+        check("<>", Ok(("", "", "")));
+        check("<> SIZE=1", Ok(("", "", " SIZE=1")));
+        check("<a.B+c@Example.ORG>x", Ok(("a.B+c", "example.org", "x")));
+        check("<postMASTER>", Ok(("postMASTER", "", "")));
+        check("<\"a>b@c\"@d>", Ok(("a>b@c", "d", "")));
+        check("<\"\"@d>", Ok(("", "d", "")));
+        check("<\"\\\"\\\\\"@d>", Ok(("\"\\", "d", "")));
+        check("<@a,@[IPv6:::1],@b:c@d>", Ok(("c", "d", "")));
+        check("<c@[1.2.3.4]>", Ok(("c", "[1.2.3.4]", "")));
+        check("<c@[IPV6:2001:DB8:0::1]>", Ok(("c", "[IPv6:2001:db8::1]", "")));
+        check("<a%b@c>", Ok(("a%b", "c", "")));
+        check("", Err(AddressError::Bracket));
+        check("a@b", Err(AddressError::Bracket));
+        check("<a@b", Err(AddressError::Bracket));
+        check("<a", Err(AddressError::Bracket));
+        check("<\"a", Err(AddressError::LocalPart));
+        check("<\"a\\", Err(AddressError::LocalPart));
+        check("<\"a\"b@c>", Err(AddressError::LocalPart));
+        check("<a..b@c>", Err(AddressError::LocalPart));
+        check("<@a>", Err(AddressError::Route));
+        check("<@a,b:c@d>", Err(AddressError::Route));
+        check("<@:c@d>", Err(AddressError::Route));
+        check("<@[1.2.3.4:c@d>", Err(AddressError::Route));
+        check("<a@>", Err(AddressError::Domain));
+        check("<a>", Err(AddressError::Domain));
+        check("<a@b@c>", Err(AddressError::Domain));
+        check("<a@b_c>", Err(AddressError::Domain));
+        check("<a@b..c>", Err(AddressError::Domain));
+        check("<a@b->", Err(AddressError::Domain));
+        check("<a@[]>", Err(AddressError::Literal));
+        check("<a@[::1]>", Err(AddressError::Literal));
+        check("<a@[IPv6:1.2.3.4]>", Err(AddressError::Literal));
+        check("<a@[1.2.3.4]x>", Err(AddressError::Literal));
+        check(&format!("<a@{}b>", "a.".repeat(127)), Ok(("a", &format!("{}b", "a.".repeat(127)), "")));
+        check(&format!("<a@{}bc>", "a.".repeat(127)), Err(AddressError::DomainTooLong));
+    }
+
+    #[test]
+    fn display_quotes_what_it_must() {
+        for text in
+            ["a@b", "\"a b\"@c", "\"a\\\"b\\\\\"@c", "\"\"@c", "\".a\"@c", "a@[192.0.2.1]", "a@[IPv6:2001:db8::1]"]
+        {
+            assert_eq!(text.parse::<Mailbox>().unwrap().to_string(), text);
+        }
+        assert_eq!("\"plain\"@C".parse::<Mailbox>().unwrap().to_string(), "plain@c");
+        assert_eq!(Mailbox::new("Postmaster", "").unwrap().to_string(), "Postmaster");
+    }
+
+    #[test]
+    fn new_takes_nothing_that_could_not_be_written() {
+        for local_part in ["a\r\nb", "a\0", "\u{e4}", "\x7f", "\t"] {
+            assert_eq!(Mailbox::new(local_part, "example.org"), Err(AddressError::LocalPart), "{local_part:?}");
+        }
+        assert_eq!(Mailbox::new("alice", ""), Err(AddressError::Domain));
+        assert_eq!(Mailbox::new("alice", "a b"), Err(AddressError::Domain));
+        assert_eq!(Mailbox::new("alice", "[1.2.3.4"), Err(AddressError::Literal));
+    }
+}

@@ -20,10 +20,6 @@ pub struct Parameter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Of {
     Mail,
-    #[allow(
-        dead_code,
-        reason = "the first row with a parameter of RCPT is that of DSN"
-    )]
     Recipient,
 }
 
@@ -63,30 +59,19 @@ pub(crate) fn read_parameters(
             return Err(&replies::PARAMETER_VALUE);
         }
         let row = extension::parameter(of, keyword, &offered).ok_or(&replies::PARAMETER_UNKNOWN)?;
-        if parameters
-            .iter()
-            .any(|earlier| earlier.keyword == row.keyword)
-        {
+        if parameters.iter().any(|earlier| earlier.keyword == row.keyword) {
             return Err(&replies::PARAMETER_TWICE);
         }
         (row.check)(config, value, &mut declared)?;
-        parameters.push(Parameter {
-            keyword: row.keyword,
-            value: value.map(str::to_owned),
-        });
+        parameters.push(Parameter { keyword: row.keyword, value: value.map(str::to_owned) });
     }
     Ok((parameters, declared))
 }
 
 /// SIZE (RFC 1870 section 3): up to 20 digits. What is beyond our bound is refused at once (section 6.1).
-pub(crate) fn check_size(
-    config: &Config,
-    value: Option<&str>,
-    declared: &mut Declared,
-) -> Result<(), &'static Reply> {
+pub(crate) fn check_size(config: &Config, value: Option<&str>, declared: &mut Declared) -> Result<(), &'static Reply> {
     let digits = value.ok_or(&replies::PARAMETER_VALUE)?;
-    if digits.is_empty() || digits.len() > 20 || !digits.bytes().all(|octet| octet.is_ascii_digit())
-    {
+    if digits.is_empty() || digits.len() > 20 || !digits.bytes().all(|octet| octet.is_ascii_digit()) {
         return Err(&replies::PARAMETER_VALUE);
     }
     // Twenty digits can say more than 64 bits can hold: that is too large like the rest.
@@ -99,11 +84,7 @@ pub(crate) fn check_size(
 }
 
 /// BODY (RFC 6152 section 2).
-pub(crate) fn check_body(
-    _: &Config,
-    value: Option<&str>,
-    declared: &mut Declared,
-) -> Result<(), &'static Reply> {
+pub(crate) fn check_body(_: &Config, value: Option<&str>, declared: &mut Declared) -> Result<(), &'static Reply> {
     declared.body = match value {
         Some(value) if value.eq_ignore_ascii_case("7BIT") => Body::SevenBit,
         Some(value) if value.eq_ignore_ascii_case("8BITMIME") => Body::EightBitMime,
@@ -113,14 +94,8 @@ pub(crate) fn check_body(
 }
 
 /// AUTH (RFC 4954 section 5): `<>` or a mailbox, as xtext.
-pub(crate) fn check_auth(
-    _: &Config,
-    value: Option<&str>,
-    _: &mut Declared,
-) -> Result<(), &'static Reply> {
-    let text = value
-        .and_then(decode_xtext)
-        .ok_or(&replies::PARAMETER_VALUE)?;
+pub(crate) fn check_auth(_: &Config, value: Option<&str>, _: &mut Declared) -> Result<(), &'static Reply> {
+    let text = value.and_then(decode_xtext).ok_or(&replies::PARAMETER_VALUE)?;
     if text != "<>" && text.parse::<Mailbox>().is_err() {
         return Err(&replies::PARAMETER_VALUE);
     }
@@ -156,16 +131,11 @@ fn hexadecimal(digit: u8) -> Option<u8> {
 
 /// RFC 5321 section 4.1.2, `esmtp-keyword`.
 fn is_keyword(keyword: &str) -> bool {
-    keyword
-        .bytes()
-        .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+    keyword.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
         && keyword.bytes().next().is_some_and(|octet| octet != b'-')
 }
 
 /// RFC 5321 section 4.1.2, `esmtp-value`: anything visible but `=`.
 fn is_value(value: &str) -> bool {
-    !value.is_empty()
-        && value
-            .bytes()
-            .all(|octet| matches!(octet, b'!'..=b'<' | b'>'..=b'~'))
+    !value.is_empty() && value.bytes().all(|octet| matches!(octet, b'!'..=b'<' | b'>'..=b'~'))
 }

@@ -21,11 +21,8 @@ pub static CHUNK_OK: Reply = Reply::fixed(250, (2, 0, 0), "Chunk received");
 /// The end of mail data.
 pub static MESSAGE_OK: Reply = Reply::fixed(250, (2, 0, 0), "Message accepted");
 /// VRFY that nobody answers (RFC 5321 section 3.5.3).
-pub static CANNOT_VERIFY: Reply = Reply::fixed(
-    252,
-    (2, 5, 0),
-    "Cannot verify, but will accept the message and attempt delivery",
-);
+pub static CANNOT_VERIFY: Reply =
+    Reply::fixed(252, (2, 5, 0), "Cannot verify, but will accept the message and attempt delivery");
 
 /// DATA.
 pub static START_MAIL_DATA: Reply = Reply::plain(354, "Start mail data, end with <CRLF>.<CRLF>");
@@ -37,39 +34,26 @@ pub static SHUTDOWN: Reply = Reply::fixed(421, (4, 3, 2), "Going down, try again
 /// The bound on errors.
 pub static TOO_MANY_ERRORS: Reply = Reply::fixed(421, (4, 7, 0), "Too many errors, closing");
 /// The bound on commands that lead to no mail.
-pub static TOO_MANY_IDLE_COMMANDS: Reply =
-    Reply::fixed(421, (4, 7, 0), "Too many commands without mail, closing");
+pub static TOO_MANY_IDLE_COMMANDS: Reply = Reply::fixed(421, (4, 7, 0), "Too many commands without mail, closing");
 /// The bound on transactions.
-pub static TOO_MANY_TRANSACTIONS: Reply = Reply::fixed(
-    421,
-    (4, 7, 0),
-    "Too many transactions in a session, connect again",
-);
+pub static TOO_MANY_TRANSACTIONS: Reply =
+    Reply::fixed(421, (4, 7, 0), "Too many transactions in a session, connect again");
 /// Something of ours has failed.
 pub static LOCAL_ERROR: Reply = Reply::fixed(451, (4, 3, 0), "Local error, try again later");
 /// The bound on recipients (RFC 5321 section 4.5.3.1.10).
-pub static TOO_MANY_RECIPIENTS: Reply = Reply::fixed(
-    452,
-    (4, 5, 3),
-    "Too many recipients, send the others in another transaction",
-);
+pub static TOO_MANY_RECIPIENTS: Reply =
+    Reply::fixed(452, (4, 5, 3), "Too many recipients, send the others in another transaction");
 /// Nobody can tell whether the credentials are right (RFC 4954 section 6).
-pub static AUTHENTICATION_UNAVAILABLE: Reply = Reply::fixed(
-    454,
-    (4, 7, 0),
-    "Authentication is not possible now, try again later",
-);
+pub static AUTHENTICATION_UNAVAILABLE: Reply =
+    Reply::fixed(454, (4, 7, 0), "Authentication is not possible now, try again later");
 
 /// A verb that nobody knows.
 pub static UNKNOWN_COMMAND: Reply = Reply::fixed(500, (5, 5, 1), "Command not recognized");
 /// A line that is no command at all.
 pub static NOT_A_COMMAND: Reply = Reply::fixed(500, (5, 5, 2), "Syntax error");
 /// CR, LF or NUL within a line. Only CRLF ends one (RFC 5321 section 2.3.8).
-pub static LINE_WITH_BARE_OCTETS: Reply = Reply::fixed(
-    500,
-    (5, 5, 2),
-    "Bare CR, bare LF or a control character in the command",
-);
+pub static LINE_WITH_BARE_OCTETS: Reply =
+    Reply::fixed(500, (5, 5, 2), "Bare CR, bare LF or a control character in the command");
 /// A command line beyond its bound. X.5.6 is for AUTH alone (RFC 4954 section 6).
 pub static COMMAND_LINE_TOO_LONG: Reply = Reply::fixed(500, (5, 5, 2), "Line too long");
 /// A line of an AUTH exchange beyond its bound (RFC 4954 section 6).
@@ -78,17 +62,11 @@ pub static AUTH_LINE_TOO_LONG: Reply = Reply::fixed(500, (5, 5, 6), "Authenticat
 /// HELO or EHLO without a name, or with an impossible one.
 pub static HELLO_NAME: Reply = Reply::plain(501, "Needs a domain or an address literal");
 /// The reverse-path is not one (X.1.7).
-pub static REVERSE_PATH: Reply = Reply::fixed(
-    501,
-    (5, 1, 7),
-    "Syntax: MAIL FROM:<mailbox>, nothing between the colon and the path",
-);
+pub static REVERSE_PATH: Reply =
+    Reply::fixed(501, (5, 1, 7), "Syntax: MAIL FROM:<mailbox>, nothing between the colon and the path");
 /// The forward-path is not one (X.1.3).
-pub static FORWARD_PATH: Reply = Reply::fixed(
-    501,
-    (5, 1, 3),
-    "Syntax: RCPT TO:<mailbox>, nothing between the colon and the path",
-);
+pub static FORWARD_PATH: Reply =
+    Reply::fixed(501, (5, 1, 3), "Syntax: RCPT TO:<mailbox>, nothing between the colon and the path");
 /// The reverse-path goes beyond a bound (RFC 5321 section 4.5.3.1.10).
 pub static REVERSE_PATH_TOO_LONG: Reply = Reply::fixed(501, (5, 1, 7), "Path too long");
 /// The forward-path goes beyond a bound (RFC 5321 section 4.5.3.1.10).
@@ -98,8 +76,7 @@ pub static NO_ARGUMENT_ALLOWED: Reply = Reply::fixed(501, (5, 5, 4), "No argumen
 /// An argument is missing, or not what it must be.
 pub static ARGUMENT: Reply = Reply::fixed(501, (5, 5, 4), "Missing or malformed argument");
 /// An octet beyond ASCII, which only SMTPUTF8 would allow.
-pub static NON_ASCII_ARGUMENT: Reply =
-    Reply::fixed(501, (5, 5, 4), "Only ASCII is allowed in the argument");
+pub static NON_ASCII_ARGUMENT: Reply = Reply::fixed(501, (5, 5, 4), "Only ASCII is allowed in the argument");
 /// BDAT without a number of octets.
 pub static CHUNK_SIZE: Reply = Reply::fixed(501, (5, 5, 4), "Syntax: BDAT octets [LAST]");
 /// A parameter's syntax or value.
@@ -125,17 +102,11 @@ pub static MAIL_FIRST: Reply = Reply::fixed(503, (5, 5, 1), "Say MAIL first");
 /// DATA or BDAT without RCPT.
 pub static RECIPIENT_FIRST: Reply = Reply::fixed(503, (5, 5, 1), "Say RCPT first");
 /// MAIL within a transaction.
-pub static TRANSACTION_OPEN: Reply =
-    Reply::fixed(503, (5, 5, 1), "A mail transaction is open already");
+pub static TRANSACTION_OPEN: Reply = Reply::fixed(503, (5, 5, 1), "A mail transaction is open already");
 /// RCPT or DATA behind BDAT (RFC 3030 section 2).
-pub static CHUNKS_BEGUN: Reply =
-    Reply::fixed(503, (5, 5, 1), "Only BDAT may follow BDAT in a transaction");
+pub static CHUNKS_BEGUN: Reply = Reply::fixed(503, (5, 5, 1), "Only BDAT may follow BDAT in a transaction");
 /// AUTH twice, or in a transaction (RFC 4954 section 4).
-pub static AUTH_NOT_NOW: Reply = Reply::fixed(
-    503,
-    (5, 5, 1),
-    "Authenticated already, or in a mail transaction",
-);
+pub static AUTH_NOT_NOW: Reply = Reply::fixed(503, (5, 5, 1), "Authenticated already, or in a mail transaction");
 
 /// HELP about something that we do not know.
 pub static NO_SUCH_TOPIC: Reply = Reply::fixed(504, (5, 5, 4), "No help on this");
@@ -146,15 +117,12 @@ pub static AUTHENTICATION_REQUIRED: Reply = Reply::fixed(530, (5, 7, 0), "Authen
 /// The credentials are wrong, or the authorization identity is another than the authentication identity.
 pub static AUTHENTICATION_FAILED: Reply = Reply::fixed(535, (5, 7, 8), "Authentication failed");
 /// AUTH in clear where that is not allowed (RFC 4954 section 6).
-pub static ENCRYPTION_REQUIRED: Reply =
-    Reply::fixed(538, (5, 7, 11), "Encryption required for authentication");
+pub static ENCRYPTION_REQUIRED: Reply = Reply::fixed(538, (5, 7, 11), "Encryption required for authentication");
 
 /// A bare CR in mail data.
-pub static BARE_CR: Reply =
-    Reply::fixed(550, (5, 6, 0), "Bare CR in mail data: lines end with CRLF");
+pub static BARE_CR: Reply = Reply::fixed(550, (5, 6, 0), "Bare CR in mail data: lines end with CRLF");
 /// A bare LF in mail data.
-pub static BARE_LF: Reply =
-    Reply::fixed(550, (5, 6, 0), "Bare LF in mail data: lines end with CRLF");
+pub static BARE_LF: Reply = Reply::fixed(550, (5, 6, 0), "Bare LF in mail data: lines end with CRLF");
 /// A NUL in mail data.
 pub static NUL: Reply = Reply::fixed(550, (5, 6, 0), "NUL in mail data");
 /// A recipient that nobody has accepted.
@@ -162,8 +130,7 @@ pub static RECIPIENT_REFUSED: Reply = Reply::fixed(550, (5, 7, 1), "Recipient no
 /// More octets than the bound on a message (RFC 1870 section 6).
 pub static MESSAGE_TOO_LARGE: Reply = Reply::fixed(552, (5, 3, 4), "Message too large");
 /// A mailbox beyond ASCII without SMTPUTF8 (RFC 6531 section 3.5).
-pub static NON_ASCII_MAILBOX: Reply =
-    Reply::fixed(553, (5, 6, 7), "Only ASCII mailboxes are accepted");
+pub static NON_ASCII_MAILBOX: Reply = Reply::fixed(553, (5, 6, 7), "Only ASCII mailboxes are accepted");
 /// DATA or BDAT where every recipient was refused (RFC 5321 section 3.3).
 pub static NO_VALID_RECIPIENTS: Reply = Reply::fixed(554, (5, 5, 1), "No valid recipients");
 /// A text line beyond its bound. Not 500, which RFC 5321 section 4.3.2 does not list for mail data: a client would take it to be

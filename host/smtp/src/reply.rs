@@ -15,11 +15,7 @@ impl Enhanced {
     /// None unless the class is 2, 4 or 5 and the others have three digits at most.
     pub const fn new(class: u8, subject: u16, detail: u16) -> Option<Enhanced> {
         if matches!(class, 2 | 4 | 5) && subject <= 999 && detail <= 999 {
-            Some(Enhanced {
-                class,
-                subject,
-                detail,
-            })
+            Some(Enhanced { class, subject, detail })
         } else {
             None
         }
@@ -69,55 +65,22 @@ impl Reply {
     ///
     /// # Errors
     /// See [`ReplyError`].
-    pub fn new<L: AsRef<str>>(
-        code: u16,
-        enhanced: Option<Enhanced>,
-        lines: &[L],
-    ) -> Result<Reply, ReplyError> {
+    pub fn new<L: AsRef<str>>(code: u16, enhanced: Option<Enhanced>, lines: &[L]) -> Result<Reply, ReplyError> {
         if !is_code(code) || code / 100 == 3 {
             return Err(ReplyError::Code(code));
         }
         let class = class_of(code);
         let (general, text) = match class {
-            2 => (
-                Enhanced {
-                    class,
-                    subject: 0,
-                    detail: 0,
-                },
-                "Ok",
-            ),
-            4 => (
-                Enhanced {
-                    class,
-                    subject: 7,
-                    detail: 1,
-                },
-                "Not now, try again later",
-            ),
-            _ => (
-                Enhanced {
-                    class,
-                    subject: 7,
-                    detail: 1,
-                },
-                "Refused",
-            ),
+            2 => (Enhanced { class, subject: 0, detail: 0 }, "Ok"),
+            4 => (Enhanced { class, subject: 7, detail: 1 }, "Not now, try again later"),
+            _ => (Enhanced { class, subject: 7, detail: 1 }, "Refused"),
         };
         let enhanced = enhanced.unwrap_or(general);
         if enhanced.class != class {
             return Err(ReplyError::Class { code, enhanced });
         }
-        let text = if lines.is_empty() {
-            Cow::Borrowed(text)
-        } else {
-            Cow::Owned(joined(lines)?)
-        };
-        Ok(Reply {
-            code,
-            enhanced: Some(enhanced),
-            text,
-        })
+        let text = if lines.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(joined(lines)?) };
+        Ok(Reply { code, enhanced: Some(enhanced), text })
     }
 
     /// A reply of our own, for tables of constants. `enhanced` is class, subject and detail.
@@ -128,10 +91,7 @@ impl Reply {
         let (class, subject, detail) = enhanced;
         let enhanced = Enhanced::new(class, subject, detail);
         assert!(enhanced.is_some(), "not an enhanced status code");
-        assert!(
-            class == class_of(code),
-            "the enhanced status code is of another class"
-        );
+        assert!(class == class_of(code), "the enhanced status code is of another class");
         let mut reply = Reply::plain(code, text);
         reply.enhanced = enhanced;
         reply
@@ -146,20 +106,12 @@ impl Reply {
             assert!(is_printable(*octet), "the text is not printable ASCII");
             rest = behind;
         }
-        Reply {
-            code,
-            enhanced: None,
-            text: Cow::Borrowed(text),
-        }
+        Reply { code, enhanced: None, text: Cow::Borrowed(text) }
     }
 
     /// The same with another code of the same class, and without enhanced code.
     pub(crate) fn with_plain_code(self, code: u16) -> Reply {
-        Reply {
-            code,
-            enhanced: None,
-            text: self.text,
-        }
+        Reply { code, enhanced: None, text: self.text }
     }
 
     /// The reply code.
@@ -197,12 +149,7 @@ impl Reply {
         while let Some(line) = lines.next() {
             write_number(self.code, output);
             output.push(if lines.peek().is_some() { b'-' } else { b' ' });
-            if let Some(Enhanced {
-                class,
-                subject,
-                detail,
-            }) = enhanced
-            {
+            if let Some(Enhanced { class, subject, detail }) = enhanced {
                 output.extend_from_slice(&[b'0' + class, b'.']);
                 write_number(subject, output);
                 output.push(b'.');
@@ -261,20 +208,13 @@ impl fmt::Display for ReplyError {
         match self {
             ReplyError::Code(code) => write!(f, "{code} is not a reply code"),
             ReplyError::Class { code, enhanced } => {
-                write!(
-                    f,
-                    "the enhanced status code {enhanced} does not fit the reply code {code}"
-                )
+                write!(f, "the enhanced status code {enhanced} does not fit the reply code {code}")
             }
             ReplyError::Lines(lines) => {
                 write!(f, "{lines} lines are more than {}", Reply::LINES_MAX)
             }
             ReplyError::LineOctets(octets) => {
-                write!(
-                    f,
-                    "a line of {octets} octets is longer than {}",
-                    Reply::LINE_OCTETS_MAX
-                )
+                write!(f, "a line of {octets} octets is longer than {}", Reply::LINE_OCTETS_MAX)
             }
             ReplyError::Control(character) => {
                 write!(f, "the text has the control character {character:?}")
@@ -338,4 +278,52 @@ fn write_number(number: u16, output: &mut Vec<u8>) {
         output.push(digit(number / 10));
     }
     output.push(digit(number));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Enhanced, EnhancedCodes, Reply, ReplyError};
+
+    #[test]
+    fn new_takes_what_can_be_sent() {
+        let check = |code: u16, enhanced: Option<(u8, u16, u16)>, lines: &[&str], expected: &str| {
+            let enhanced = enhanced.map(|(class, subject, detail)| Enhanced::new(class, subject, detail).unwrap());
+            let mut output = Vec::new();
+            Reply::new(code, enhanced, lines).unwrap().write(EnhancedCodes::Written, &mut output);
+            assert_eq!(String::from_utf8(output).unwrap(), expected);
+        };
+        check(550, Some((5, 1, 1)), &["no such user"], "550 5.1.1 no such user\r\n");
+        check(450, Some((4, 999, 10)), &["a", "", "b"], "450-4.999.10 a\r\n450-4.999.10 \r\n450 4.999.10 b\r\n");
+        check(554, None, &["gr\u{fc}\u{df}e \u{1f980}"], "554 5.7.1 gr??e ?\r\n");
+        check(451, None, &[], "451 4.7.1 Not now, try again later\r\n");
+    }
+
+    #[test]
+    fn new_refuses_what_cannot() {
+        let check = |code: u16, enhanced: Option<(u8, u16, u16)>, lines: &[&str], expected: ReplyError| {
+            let enhanced = enhanced.map(|(class, subject, detail)| Enhanced::new(class, subject, detail).unwrap());
+            assert_eq!(Reply::new(code, enhanced, lines), Err(expected), "{code} {enhanced:?} {lines:?}");
+        };
+        for code in [0, 99, 100, 199, 354, 300, 399, 560, 599, 600, 999, 5500, u16::MAX] {
+            check(code, None, &["x"], ReplyError::Code(code));
+        }
+        let enhanced = Enhanced::new(4, 7, 1).unwrap();
+        check(550, Some((4, 7, 1)), &["x"], ReplyError::Class { code: 550, enhanced });
+        check(550, None, &["a\r\n250 b"], ReplyError::Control('\r'));
+        check(550, None, &["a", "\n"], ReplyError::Control('\n'));
+        check(550, None, &["\t"], ReplyError::Control('\t'));
+        check(550, None, &["\u{85}"], ReplyError::Control('\u{85}'));
+        check(550, None, &["x"; 17], ReplyError::Lines(17));
+        check(550, None, &[&"x".repeat(481)], ReplyError::LineOctets(481));
+    }
+
+    #[test]
+    fn lines_fit_the_standard() {
+        // RFC 5321 section 4.5.3.1.5: 512 octets with CRLF.
+        let mut output = Vec::new();
+        let reply = Reply::new(550, Enhanced::new(5, 999, 999), &["x".repeat(Reply::LINE_OCTETS_MAX)]).unwrap();
+        reply.write(EnhancedCodes::Written, &mut output);
+        assert!(output.len() <= 512);
+        assert!(Enhanced::new(3, 0, 0).is_none() && Enhanced::new(5, 1000, 0).is_none());
+    }
 }

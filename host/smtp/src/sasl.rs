@@ -21,16 +21,12 @@ impl Mechanism {
 
     /// Its name, in upper case.
     pub fn name(self) -> &'static str {
-        ROWS.iter()
-            .find(|row| row.mechanism == self)
-            .map_or("", |row| row.name)
+        ROWS.iter().find(|row| row.mechanism == self).map_or("", |row| row.name)
     }
 
     /// The mechanism of that name, in any case of letters.
     pub fn from_name(name: &str) -> Option<Mechanism> {
-        ROWS.iter()
-            .find(|row| row.name.eq_ignore_ascii_case(name))
-            .map(|row| row.mechanism)
+        ROWS.iter().find(|row| row.name.eq_ignore_ascii_case(name)).map(|row| row.mechanism)
     }
 
     /// The exchange at its beginning, where the client's first message is due.
@@ -83,16 +79,8 @@ struct Row {
     name: &'static str,
 }
 
-static ROWS: [Row; 2] = [
-    Row {
-        mechanism: Mechanism::Plain,
-        name: "PLAIN",
-    },
-    Row {
-        mechanism: Mechanism::Login,
-        name: "LOGIN",
-    },
-];
+static ROWS: [Row; 2] =
+    [Row { mechanism: Mechanism::Plain, name: "PLAIN" }, Row { mechanism: Mechanism::Login, name: "LOGIN" }];
 
 /// Where an exchange stands: which message of the client is due.
 #[derive(Debug)]
@@ -122,9 +110,7 @@ impl Exchange {
     pub(crate) fn respond(self, message: Vec<u8>) -> Result<Step, &'static Reply> {
         let text = String::from_utf8(message).map_err(|_| &replies::SASL_SYNTAX)?;
         match self {
-            Exchange::Plain => {
-                plain(&text).map(|credentials| Step::Done(Mechanism::Plain, credentials))
-            }
+            Exchange::Plain => plain(&text).map(|credentials| Step::Done(Mechanism::Plain, credentials)),
             Exchange::LoginUser => Ok(Step::Challenge(Exchange::LoginPassword { user: text })),
             Exchange::LoginPassword { user } => {
                 password(user, text).map(|credentials| Step::Done(Mechanism::Login, credentials))
@@ -139,8 +125,7 @@ impl Exchange {
 /// password does, and nobody is asked.
 fn plain(message: &str) -> Result<Credentials, &'static Reply> {
     let mut parts = message.split('\0');
-    let (Some(authzid), Some(authcid), Some(passwd), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some(authzid), Some(authcid), Some(passwd), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Err(&replies::SASL_SYNTAX);
     };
@@ -153,11 +138,7 @@ fn plain(message: &str) -> Result<Credentials, &'static Reply> {
 
 /// Neither may be empty or hold a NUL (RFC 4616 section 2), and a name has no control characters at all (RFC 4013 section 2.3).
 fn password(user: String, password: String) -> Result<Credentials, &'static Reply> {
-    if user.is_empty()
-        || user.contains(char::is_control)
-        || password.is_empty()
-        || password.contains('\0')
-    {
+    if user.is_empty() || user.contains(char::is_control) || password.is_empty() || password.contains('\0') {
         return Err(&replies::SASL_SYNTAX);
     }
     Ok(Credentials::Password { user, password })

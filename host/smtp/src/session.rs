@@ -206,9 +206,7 @@ impl Session {
     /// How long the client may be silent now. While a question is open the time is the caller's own.
     pub fn patience(&self) -> Duration {
         match self.stage {
-            Stage::Data(_) | Stage::Chunk { .. } | Stage::SkippedChunk { .. } => {
-                self.config.limits.data_patience
-            }
+            Stage::Data(_) | Stage::Chunk { .. } | Stage::SkippedChunk { .. } => self.config.limits.data_patience,
             Stage::Connected
             | Stage::Command
             | Stage::Exchange(_)
@@ -247,13 +245,7 @@ impl Session {
     }
 
     fn ask_chunk<'a>(&mut self, chunk: Chunk) -> Event<'a> {
-        self.ask(
-            Asked::Chunk(chunk),
-            Question::Chunk {
-                size: chunk.octets,
-                last: chunk.last,
-            },
-        )
+        self.ask(Asked::Chunk(chunk), Question::Chunk { size: chunk.octets, last: chunk.last })
     }
 
     /// Replies to an error of the client's; when there were too many, the session is over.
@@ -276,11 +268,7 @@ impl Session {
     }
 
     fn reply(&mut self, reply: &Reply) {
-        let codes = match self
-            .config
-            .extensions
-            .contains(Extension::EnhancedStatusCodes)
-        {
+        let codes = match self.config.extensions.contains(Extension::EnhancedStatusCodes) {
             true => EnhancedCodes::Written,
             false => EnhancedCodes::LeftOut,
         };

@@ -14,9 +14,9 @@ pub(crate) struct Verb {
     pub(crate) extension: Option<Extension>,
     pub(crate) needs: Needs,
     /// Whether a client that must authenticate may use it before (RFC 4954 section 6).
-    pub(crate) open: Access,
+    pub(crate) access: Access,
     /// Whether it is counted against the bound on commands that lead to no mail.
-    pub(crate) counts: Idle,
+    pub(crate) idle: Idle,
     /// Whether mail data follows in the same stream, which has to be skipped when the command is refused.
     pub(crate) octets: Octets,
     /// The reply to an argument that is not ASCII.
@@ -59,20 +59,15 @@ const PLAIN: Verb = Verb {
     syntax: "",
     extension: None,
     needs: Needs::Nothing,
-    open: Access::Anybody,
-    counts: Idle::Counted,
+    access: Access::Anybody,
+    idle: Idle::Counted,
     octets: Octets::None,
     non_ascii: &replies::NON_ASCII_ARGUMENT,
     run: command::not_implemented,
 };
 
 /// A part of a transaction.
-const MAIL: Verb = Verb {
-    needs: Needs::Greeting,
-    open: Access::Authenticated,
-    counts: Idle::Free,
-    ..PLAIN
-};
+const MAIL: Verb = Verb { needs: Needs::Greeting, access: Access::Authenticated, idle: Idle::Free, ..PLAIN };
 
 /// The frequent ones first.
 static VERBS: [Verb; 24] = [
@@ -90,12 +85,7 @@ static VERBS: [Verb; 24] = [
         run: command::mail,
         ..MAIL
     },
-    Verb {
-        name: "DATA",
-        syntax: "DATA",
-        run: command::data,
-        ..MAIL
-    },
+    Verb { name: "DATA", syntax: "DATA", run: command::data, ..MAIL },
     Verb {
         name: "BDAT",
         syntax: "BDAT octets [LAST]",
@@ -105,37 +95,11 @@ static VERBS: [Verb; 24] = [
         run: command::bdat,
         ..MAIL
     },
-    Verb {
-        name: "EHLO",
-        syntax: "EHLO name",
-        run: command::ehlo,
-        ..PLAIN
-    },
-    Verb {
-        name: "HELO",
-        syntax: "HELO name",
-        run: command::helo,
-        ..PLAIN
-    },
-    Verb {
-        name: "QUIT",
-        syntax: "QUIT",
-        counts: Idle::Free,
-        run: command::quit,
-        ..PLAIN
-    },
-    Verb {
-        name: "RSET",
-        syntax: "RSET",
-        run: command::rset,
-        ..PLAIN
-    },
-    Verb {
-        name: "NOOP",
-        syntax: "NOOP [text]",
-        run: command::noop,
-        ..PLAIN
-    },
+    Verb { name: "EHLO", syntax: "EHLO name", run: command::ehlo, ..PLAIN },
+    Verb { name: "HELO", syntax: "HELO name", run: command::helo, ..PLAIN },
+    Verb { name: "QUIT", syntax: "QUIT", idle: Idle::Free, run: command::quit, ..PLAIN },
+    Verb { name: "RSET", syntax: "RSET", run: command::rset, ..PLAIN },
+    Verb { name: "NOOP", syntax: "NOOP [text]", run: command::noop, ..PLAIN },
     Verb {
         name: "AUTH",
         syntax: "AUTH mechanism [initial-response]",
@@ -148,7 +112,7 @@ static VERBS: [Verb; 24] = [
         name: "VRFY",
         syntax: "VRFY text",
         extension: Some(Extension::Verify),
-        open: Access::Authenticated,
+        access: Access::Authenticated,
         run: command::vrfy,
         ..PLAIN
     },
@@ -156,75 +120,32 @@ static VERBS: [Verb; 24] = [
         name: "EXPN",
         syntax: "EXPN text",
         extension: Some(Extension::Expand),
-        open: Access::Authenticated,
+        access: Access::Authenticated,
         run: command::expn,
         ..PLAIN
     },
-    Verb {
-        name: "HELP",
-        syntax: "HELP [verb]",
-        extension: Some(Extension::Help),
-        run: command::help,
-        ..PLAIN
-    },
+    Verb { name: "HELP", syntax: "HELP [verb]", extension: Some(Extension::Help), run: command::help, ..PLAIN },
     // Known from standards and left to the command hook, with 502 where nobody answers.
-    Verb {
-        name: "ETRN",
-        run: command::etrn,
-        ..PLAIN
-    },
-    Verb {
-        name: "ATRN",
-        run: command::atrn,
-        ..PLAIN
-    },
+    Verb { name: "ETRN", run: command::etrn, ..PLAIN },
+    Verb { name: "ATRN", run: command::atrn, ..PLAIN },
     // Nobody but us could carry these out: they change what the stream means, or turn the session round.
-    Verb {
-        name: "STARTTLS",
-        ..PLAIN
-    },
-    Verb {
-        name: "LHLO",
-        ..PLAIN
-    },
-    Verb {
-        name: "TURN",
-        ..PLAIN
-    },
-    Verb {
-        name: "BURL",
-        ..PLAIN
-    },
+    Verb { name: "STARTTLS", ..PLAIN },
+    Verb { name: "LHLO", ..PLAIN },
+    Verb { name: "TURN", ..PLAIN },
+    Verb { name: "BURL", ..PLAIN },
     // Obsolete (RFC 5321 appendix F.6).
-    Verb {
-        name: "SEND",
-        ..PLAIN
-    },
-    Verb {
-        name: "SOML",
-        ..PLAIN
-    },
-    Verb {
-        name: "SAML",
-        ..PLAIN
-    },
+    Verb { name: "SEND", ..PLAIN },
+    Verb { name: "SOML", ..PLAIN },
+    Verb { name: "SAML", ..PLAIN },
     // Only from listed proxies could they be believed.
-    Verb {
-        name: "XCLIENT",
-        ..PLAIN
-    },
-    Verb {
-        name: "XFORWARD",
-        ..PLAIN
-    },
+    Verb { name: "XCLIENT", ..PLAIN },
+    Verb { name: "XFORWARD", ..PLAIN },
 ];
 
 impl Verb {
     /// The row of this verb, in any case of letters.
     pub(crate) fn find(name: &str) -> Option<&'static Verb> {
-        VERBS
-            .iter()
-            .find(|verb| verb.name.eq_ignore_ascii_case(name))
+        VERBS.iter().find(|verb| verb.name.eq_ignore_ascii_case(name))
     }
 
     /// Those that HELP tells of.

@@ -11,37 +11,19 @@ fn every_dialogue_with_every_cut() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/dialogues");
     let mut files: Vec<_> = fs::read_dir(&directory)
         .expect("the directory of dialogues")
-        .map(|entry| {
-            entry
-                .expect("an entry of the directory of dialogues")
-                .path()
-        })
+        .map(|entry| entry.expect("an entry of the directory of dialogues").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "dlg"))
         .collect();
     files.sort();
-    assert!(
-        files.len() >= 60,
-        "only {} dialogues were found",
-        files.len()
-    );
+    assert!(files.len() >= 60, "only {} dialogues were found", files.len());
     let failures: Vec<String> = files.iter().flat_map(|file| failures_of(file)).collect();
-    assert!(
-        failures.is_empty(),
-        "{} of {} fail:\n{}",
-        failures.len(),
-        files.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} of {} fail:\n{}", failures.len(), files.len(), failures.join("\n"));
 }
 
 /// At most one line for each way to cut.
 fn failures_of(file: &Path) -> Vec<String> {
     let text = fs::read_to_string(file).expect("a dialogue");
-    let name = file
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if !text.starts_with("# RFC ") {
         return vec![format!("{name}: the first line does not cite a standard")];
     }
@@ -63,11 +45,7 @@ fn failures_of(file: &Path) -> Vec<String> {
     [Cut::Nowhere, Cut::Everywhere]
         .into_iter()
         .chain(cuts)
-        .find_map(|cut| {
-            play(&dialogue, cut)
-                .err()
-                .map(|failure| format!("{name}, cut {cut:?}: {failure}"))
-        })
+        .find_map(|cut| play(&dialogue, cut).err().map(|failure| format!("{name}, cut {cut:?}: {failure}")))
         .into_iter()
         .collect()
 }

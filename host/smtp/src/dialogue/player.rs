@@ -57,10 +57,7 @@ pub fn config(dialogue: &Dialogue) -> Result<Config, String> {
 /// # Errors
 /// The first step that goes another way.
 pub fn play(dialogue: &Dialogue, cut: Cut) -> Result<(), Failure> {
-    let config = config(dialogue).map_err(|name| Failure {
-        line: 0,
-        message: format!("the setting {name}"),
-    })?;
+    let config = config(dialogue).map_err(|name| Failure { line: 0, message: format!("the setting {name}") })?;
     let mut stage = Stage {
         session: Session::new(Arc::new(config)),
         policy: Policy::default(),
@@ -69,26 +66,15 @@ pub fn play(dialogue: &Dialogue, cut: Cut) -> Result<(), Failure> {
         octets: 0,
         cut,
     };
-    stage
-        .give(&[])
-        .map_err(|message| Failure { line: 1, message })?;
+    stage.give(&[]).map_err(|message| Failure { line: 1, message })?;
     for (n, step) in dialogue.steps.iter().enumerate() {
         let next = dialogue.steps.get(n + 1).map(|step| &step.action);
-        stage.act(&step.action, next).map_err(|message| Failure {
-            line: step.line,
-            message,
-        })?;
+        stage.act(&step.action, next).map_err(|message| Failure { line: step.line, message })?;
     }
-    let ends_closed = dialogue
-        .steps
-        .iter()
-        .any(|step| matches!(step.action, Action::Closed));
+    let ends_closed = dialogue.steps.iter().any(|step| matches!(step.action, Action::Closed));
     if stage.closed != ends_closed {
         let line = dialogue.steps.last().map_or(0, |step| step.line);
-        return Err(Failure {
-            line,
-            message: format!("closed at the end: {}", stage.closed),
-        });
+        return Err(Failure { line, message: format!("closed at the end: {}", stage.closed) });
     }
     Ok(())
 }
@@ -119,17 +105,10 @@ impl Stage {
             Action::Closed if self.closed => Ok(()),
             Action::Closed => Err("the server has not closed".to_owned()),
             Action::Stored(count) if self.policy.accepted.len() == *count => Ok(()),
-            Action::Stored(_) => Err(format!(
-                "{} messages were accepted",
-                self.policy.accepted.len()
-            )),
+            Action::Stored(_) => Err(format!("{} messages were accepted", self.policy.accepted.len())),
             Action::Message(octets) if self.policy.accepted.last() == Some(octets) => Ok(()),
             Action::Message(_) => {
-                let last = self
-                    .policy
-                    .accepted
-                    .last()
-                    .map(|octets| String::from_utf8_lossy(octets));
+                let last = self.policy.accepted.last().map(|octets| String::from_utf8_lossy(octets));
                 Err(format!("the last message accepted is {last:?}"))
             }
         }
@@ -142,11 +121,7 @@ impl Stage {
             return Ok(());
         }
         let expected: Vec<String> = expected.iter().map(Expected::to_string).collect();
-        Err(format!(
-            "the server says\n    {}\nand not\n    {}",
-            lines.join("\n    "),
-            expected.join("\n    ")
-        ))
+        Err(format!("the server says\n    {}\nand not\n    {}", lines.join("\n    "), expected.join("\n    ")))
     }
 
     fn client(&mut self, octets: &[u8]) -> Result<(), String> {
@@ -208,25 +183,13 @@ impl Policy {
     pub fn answer(&mut self, question: &Question) -> Answer {
         match question {
             Question::Connect | Question::Data => Answer::Yes,
-            Question::Hello(hello) => {
-                by_name(hello.name.split('.').next().unwrap_or_default()).unwrap_or(Answer::Yes)
+            Question::Hello(hello) => by_name(hello.name.split('.').next().unwrap_or_default()).unwrap_or(Answer::Yes),
+            Question::Authenticate { credentials: Credentials::Password { password, .. }, .. } => {
+                if password == "wonderland" { Answer::Authenticated } else { Answer::AuthenticationFailed }
             }
-            Question::Authenticate {
-                credentials: Credentials::Password { password, .. },
-                ..
-            } => {
-                if password == "wonderland" {
-                    Answer::Authenticated
-                } else {
-                    Answer::AuthenticationFailed
-                }
+            Question::Mail(mail) => {
+                mail.reverse_path.as_ref().map(Mailbox::local_part).and_then(by_name).unwrap_or(Answer::Yes)
             }
-            Question::Mail(mail) => mail
-                .reverse_path
-                .as_ref()
-                .map(Mailbox::local_part)
-                .and_then(by_name)
-                .unwrap_or(Answer::Yes),
             Question::Recipient(recipient) => match recipient.mailbox.local_part() {
                 "nobody" => Answer::Default,
                 local_part => by_name(local_part).unwrap_or(Answer::Yes),
@@ -238,9 +201,7 @@ impl Policy {
                 Answer::reply(250, "<alice@example.org>")
             }
             Question::Verify(_) | Question::Expand(_) => Answer::Default,
-            Question::Command { verb, .. } if verb == "XCOFFEE" => {
-                Answer::reply(250, "policy says yes")
-            }
+            Question::Command { verb, .. } if verb == "XCOFFEE" => Answer::reply(250, "policy says yes"),
             Question::Command { .. } => Answer::Default,
         }
     }
@@ -252,10 +213,7 @@ impl Policy {
     pub fn keep(&mut self, piece: &[u8]) -> Result<(), String> {
         let text = String::from_utf8_lossy(piece).replace("\r\n", "");
         if text.contains(['\r', '\n', '\0']) || piece.is_empty() {
-            return Err(format!(
-                "mail data in the piece {:?}",
-                String::from_utf8_lossy(piece)
-            ));
+            return Err(format!("mail data in the piece {:?}", String::from_utf8_lossy(piece)));
         }
         self.message.extend_from_slice(piece);
         Ok(())
@@ -265,10 +223,7 @@ impl Policy {
         let message = std::mem::take(&mut self.message);
         let text = String::from_utf8_lossy(&message);
         let header = text.split("\r\n\r\n").next().unwrap_or_default();
-        let verdict = header
-            .split("\r\n")
-            .find_map(|field| field.strip_prefix("X-Verdict: "))
-            .and_then(by_name);
+        let verdict = header.split("\r\n").find_map(|field| field.strip_prefix("X-Verdict: ")).and_then(by_name);
         verdict.unwrap_or_else(|| {
             self.accepted.push(message);
             Answer::Yes
@@ -282,9 +237,7 @@ fn by_name(name: &str) -> Option<Answer> {
         return Some(Answer::No(refusal(code.parse().ok()?)?));
     }
     let code = name.strip_prefix("bye-")?;
-    Some(Answer::Close(
-        Reply::new(code.parse().ok()?, None, &["policy says bye"]).ok()?,
-    ))
+    Some(Answer::Close(Reply::new(code.parse().ok()?, None, &["policy says bye"]).ok()?))
 }
 
 fn refusal(code: u16) -> Option<Reply> {

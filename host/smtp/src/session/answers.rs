@@ -20,18 +20,9 @@ impl From<Answer> for Verdict {
         match answer {
             Answer::Yes => Verdict::Yes,
             Answer::Default => Verdict::Default,
-            Answer::No(reply) if reply.is_negative() => Verdict::No(Refusal {
-                reply,
-                reason: Reason::Answer,
-            }),
-            Answer::Close(reply) if reply.is_negative() => Verdict::No(Refusal {
-                reply,
-                reason: Reason::Close,
-            }),
-            Answer::Close(_) => Verdict::No(Refusal {
-                reply: replies::SHUTDOWN.clone(),
-                reason: Reason::Close,
-            }),
+            Answer::No(reply) if reply.is_negative() => Verdict::No(Refusal { reply, reason: Reason::Answer }),
+            Answer::Close(reply) if reply.is_negative() => Verdict::No(Refusal { reply, reason: Reason::Close }),
+            Answer::Close(_) => Verdict::No(Refusal { reply: replies::SHUTDOWN.clone(), reason: Reason::Close }),
             Answer::No(_)
             | Answer::Greet { .. }
             | Answer::Authenticated
@@ -45,10 +36,7 @@ impl From<Answer> for Verdict {
 impl Verdict {
     /// An answer that does not fit its question.
     fn mismatch() -> Verdict {
-        Verdict::No(Refusal {
-            reply: replies::LOCAL_ERROR.clone(),
-            reason: Reason::Answer,
-        })
+        Verdict::No(Refusal { reply: replies::LOCAL_ERROR.clone(), reason: Reason::Answer })
     }
 }
 
@@ -77,17 +65,13 @@ impl Session {
         match verdict {
             Verdict::Yes | Verdict::Default => {
                 self.output.extend_from_slice(b"220 ");
-                self.output
-                    .extend_from_slice(self.config.hostname.as_str().as_bytes());
+                self.output.extend_from_slice(self.config.hostname.as_str().as_bytes());
                 self.output.extend_from_slice(b" ESMTP Postgate\r\n");
             }
             Verdict::No(Refusal { reply, reason }) => {
                 let code = if reply.code() < 500 { 421 } else { 554 };
                 self.standing = Standing::Unwelcome;
-                self.refuse(&Refusal {
-                    reply: reply.with_plain_code(code),
-                    reason,
-                });
+                self.refuse(&Refusal { reply: reply.with_plain_code(code), reason });
             }
         }
     }
@@ -116,10 +100,7 @@ impl Session {
             }
             Verdict::No(Refusal { reply, reason }) => {
                 let code = reply.code();
-                self.refuse(&Refusal {
-                    reply: reply.with_plain_code(code),
-                    reason,
-                });
+                self.refuse(&Refusal { reply: reply.with_plain_code(code), reason });
             }
         }
     }
@@ -130,25 +111,20 @@ impl Session {
                 self.identity = Identity::Proved;
                 return self.reply(&replies::AUTHENTICATED);
             }
-            Answer::AuthenticationFailed | Answer::Default => Refusal {
-                reply: replies::AUTHENTICATION_FAILED.clone(),
-                reason: Reason::Error,
-            },
-            Answer::AuthenticationUnavailable => Refusal {
-                reply: replies::AUTHENTICATION_UNAVAILABLE.clone(),
-                reason: Reason::Answer,
-            },
-            Answer::Yes
-            | Answer::No(_)
-            | Answer::Close(_)
-            | Answer::Greet { .. }
-            | Answer::Reply(_) => match Verdict::from(answer) {
-                Verdict::No(refusal) => refusal,
-                Verdict::Yes | Verdict::Default => Refusal {
-                    reply: replies::LOCAL_ERROR.clone(),
-                    reason: Reason::Answer,
-                },
-            },
+            Answer::AuthenticationFailed | Answer::Default => {
+                Refusal { reply: replies::AUTHENTICATION_FAILED.clone(), reason: Reason::Error }
+            }
+            Answer::AuthenticationUnavailable => {
+                Refusal { reply: replies::AUTHENTICATION_UNAVAILABLE.clone(), reason: Reason::Answer }
+            }
+            Answer::Yes | Answer::No(_) | Answer::Close(_) | Answer::Greet { .. } | Answer::Reply(_) => {
+                match Verdict::from(answer) {
+                    Verdict::No(refusal) => refusal,
+                    Verdict::Yes | Verdict::Default => {
+                        Refusal { reply: replies::LOCAL_ERROR.clone(), reason: Reason::Answer }
+                    }
+                }
+            }
         };
         self.refuse(&refusal);
     }
@@ -161,7 +137,9 @@ impl Session {
                 self.idle_commands = 0;
                 self.reply(&replies::SENDER_OK);
             }
-            Verdict::No(refusal) => self.refuse(&refusal),
+            // A refused MAIL leads to no mail, and must not be repeated for ever.
+            Verdict::No(refusal) if self.count_idle_command() => self.refuse(&refusal),
+            Verdict::No(_) => {}
         }
     }
 
@@ -173,10 +151,7 @@ impl Session {
                 }
                 return self.reply(&replies::RECIPIENT_OK);
             }
-            Verdict::Default => Refusal {
-                reply: replies::RECIPIENT_REFUSED.clone(),
-                reason: Reason::Answer,
-            },
+            Verdict::Default => Refusal { reply: replies::RECIPIENT_REFUSED.clone(), reason: Reason::Answer },
             Verdict::No(refusal) => refusal,
         };
         if let Some(transaction) = &mut self.transaction {
@@ -208,10 +183,7 @@ impl Session {
                 if let Some(transaction) = &mut self.transaction {
                     transaction.begin_chunks();
                 }
-                self.stage = Stage::Chunk {
-                    left: chunk.octets,
-                    last: chunk.last,
-                };
+                self.stage = Stage::Chunk { left: chunk.octets, last: chunk.last };
             }
             Verdict::No(refusal) => self.skip(chunk.octets, refusal),
         }
@@ -221,10 +193,7 @@ impl Session {
         match answer {
             Answer::Yes => self.message_accepted(&replies::MESSAGE_OK),
             Answer::Reply(reply) if reply.is_positive() => self.message_accepted(&reply),
-            Answer::Reply(reply) => self.give_up(&Refusal {
-                reply,
-                reason: Reason::Answer,
-            }),
+            Answer::Reply(reply) => self.give_up(&Refusal { reply, reason: Reason::Answer }),
             Answer::No(_)
             | Answer::Close(_)
             | Answer::Greet { .. }
@@ -235,10 +204,7 @@ impl Session {
                 Verdict::No(refusal) => self.give_up(&refusal),
                 // Nobody's opinion must not become a promise to deliver.
                 Verdict::Yes | Verdict::Default => {
-                    self.give_up(&Refusal {
-                        reply: replies::LOCAL_ERROR.clone(),
-                        reason: Reason::Answer,
-                    });
+                    self.give_up(&Refusal { reply: replies::LOCAL_ERROR.clone(), reason: Reason::Answer });
                 }
             },
         }
@@ -258,10 +224,7 @@ impl Session {
     fn text_answered(&mut self, answer: Answer, default: &'static Reply) {
         match answer {
             Answer::Reply(reply) if reply.code() != 421 => self.reply(&reply),
-            Answer::Reply(reply) => self.refuse(&Refusal {
-                reply,
-                reason: Reason::Answer,
-            }),
+            Answer::Reply(reply) => self.refuse(&Refusal { reply, reason: Reason::Answer }),
             Answer::Default if default.is_positive() => self.reply(default),
             Answer::Default => self.error(default),
             Answer::Yes

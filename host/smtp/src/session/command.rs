@@ -45,15 +45,7 @@ pub(crate) fn mail(session: &mut Session, argument: &str) -> Step {
         Path::Mailbox(mailbox) => Some(mailbox),
     };
     let (parameters, Declared { size, body }) = session.parameters(rest, Of::Mail)?;
-    Ok(session.question(
-        Asked::Mail,
-        Question::Mail(Mail {
-            reverse_path,
-            parameters,
-            size,
-            body,
-        }),
-    ))
+    Ok(session.question(Asked::Mail, Question::Mail(Mail { reverse_path, parameters, size, body })))
 }
 
 /// RFC 5321 section 4.1.1.3.
@@ -77,24 +69,14 @@ pub(crate) fn rcpt(session: &mut Session, argument: &str) -> Step {
         session.reply(&replies::TOO_MANY_RECIPIENTS);
         return Ok(None);
     }
-    Ok(session.question(
-        Asked::Recipient,
-        Question::Recipient(Recipient {
-            mailbox,
-            parameters,
-        }),
-    ))
+    Ok(session.question(Asked::Recipient, Question::Recipient(Recipient { mailbox, parameters })))
 }
 
 /// RFC 5321 section 4.1.1.4.
 pub(crate) fn data(session: &mut Session, argument: &str) -> Step {
     no_argument(argument)?;
     session.mail_data_is_due()?;
-    if session
-        .transaction
-        .as_ref()
-        .is_some_and(|transaction| transaction.chunks().is_some())
-    {
+    if session.transaction.as_ref().is_some_and(|transaction| transaction.chunks().is_some()) {
         return Err(&replies::CHUNKS_BEGUN);
     }
     Ok(session.question(Asked::Data, Question::Data))
@@ -105,10 +87,7 @@ pub(crate) fn bdat(session: &mut Session, argument: &str) -> Step {
     let chunk = Chunk::read(argument).map_err(|_| &replies::CHUNK_SIZE)?;
     session.mail_data_is_due()?;
     let limits = &session.config.limits;
-    let message = session
-        .transaction
-        .as_ref()
-        .and_then(|transaction| transaction.chunks());
+    let message = session.transaction.as_ref().and_then(|transaction| transaction.chunks());
     let has_room = match message {
         Some(message) => message.has_room(chunk.octets, limits),
         None => chunk.octets <= limits.message_octets,
@@ -116,7 +95,12 @@ pub(crate) fn bdat(session: &mut Session, argument: &str) -> Step {
     if !has_room {
         return Err(&replies::MESSAGE_TOO_LARGE);
     }
-    if message.is_some() {
+    let begun = message.is_some();
+    // An empty chunk brings the message no nearer to its bound.
+    if chunk.octets == 0 && !chunk.last && !session.count_idle_command() {
+        return Ok(None);
+    }
+    if begun {
         session.stage = Stage::ChunkAnnounced(chunk);
         return Ok(None);
     }
@@ -159,17 +143,13 @@ pub(crate) fn expn(session: &mut Session, argument: &str) -> Step {
 /// RFC 5321 section 4.1.1.8.
 pub(crate) fn help(session: &mut Session, argument: &str) -> Step {
     let lines: Vec<&str> = if argument.is_empty() {
-        let has = |verb: &&Verb| {
-            verb.extension
-                .is_none_or(|extension| session.offers(extension))
-        };
+        let has = |verb: &&Verb| verb.extension.is_none_or(|extension| session.offers(extension));
         Verb::all().filter(has).map(|verb| verb.syntax).collect()
     } else {
         let verb = Verb::find(argument).filter(|verb| !verb.syntax.is_empty());
         vec![verb.ok_or(&replies::NO_SUCH_TOPIC)?.syntax]
     };
-    let reply =
-        Reply::new(214, Enhanced::new(2, 0, 0), &lines).map_err(|_| &replies::LOCAL_ERROR)?;
+    let reply = Reply::new(214, Enhanced::new(2, 0, 0), &lines).map_err(|_| &replies::LOCAL_ERROR)?;
     session.reply(&reply);
     Ok(None)
 }
@@ -202,19 +182,11 @@ pub(crate) fn auth(session: &mut Session, argument: &str) -> Step {
 }
 
 pub(crate) fn etrn(session: &mut Session, argument: &str) -> Step {
-    Ok(Some(session.unknown(
-        "ETRN",
-        argument,
-        &replies::NOT_IMPLEMENTED,
-    )))
+    Ok(Some(session.unknown("ETRN", argument, &replies::NOT_IMPLEMENTED)))
 }
 
 pub(crate) fn atrn(session: &mut Session, argument: &str) -> Step {
-    Ok(Some(session.unknown(
-        "ATRN",
-        argument,
-        &replies::NOT_IMPLEMENTED,
-    )))
+    Ok(Some(session.unknown("ATRN", argument, &replies::NOT_IMPLEMENTED)))
 }
 
 /// RFC 5321 section 4.2.4.
@@ -228,25 +200,14 @@ impl Session {
         if !is_hello_name(argument) {
             return Err(&replies::HELLO_NAME);
         }
-        let hello = Hello {
-            greeting,
-            name: argument.to_owned(),
-        };
+        let hello = Hello { greeting, name: argument.to_owned() };
         Ok(self.question(Asked::Hello(greeting), Question::Hello(hello)))
     }
 
     /// A verb that is the command hook's business.
-    pub(super) fn unknown(
-        &mut self,
-        verb: &str,
-        argument: &str,
-        default: &'static Reply,
-    ) -> Question {
+    pub(super) fn unknown(&mut self, verb: &str, argument: &str, default: &'static Reply) -> Question {
         self.stage = Stage::Asked(Asked::Command { default });
-        Question::Command {
-            verb: verb.to_ascii_uppercase(),
-            argument: argument.to_owned(),
-        }
+        Question::Command { verb: verb.to_ascii_uppercase(), argument: argument.to_owned() }
     }
 
     /// Takes a line of the client in an AUTH exchange.
@@ -265,13 +226,9 @@ impl Session {
                 self.challenge(exchange);
                 Ok(None)
             }
-            sasl::Step::Done(mechanism, credentials) => Ok(self.question(
-                Asked::Authenticate,
-                Question::Authenticate {
-                    mechanism,
-                    credentials,
-                },
-            )),
+            sasl::Step::Done(mechanism, credentials) => {
+                Ok(self.question(Asked::Authenticate, Question::Authenticate { mechanism, credentials }))
+            }
         }
     }
 
@@ -316,12 +273,7 @@ impl Session {
 
     /// Whether there is somebody to send mail data to.
     fn mail_data_is_due(&self) -> Result<(), &'static Reply> {
-        match self
-            .transaction
-            .as_ref()
-            .ok_or(&replies::MAIL_FIRST)?
-            .recipients()
-        {
+        match self.transaction.as_ref().ok_or(&replies::MAIL_FIRST)?.recipients() {
             Recipients::None => Err(&replies::RECIPIENT_FIRST),
             Recipients::AllRefused => Err(&replies::NO_VALID_RECIPIENTS),
             Recipients::Some => Ok(()),
@@ -340,16 +292,12 @@ impl Session {
                     lines.push(line);
                 },
             );
-            let own = keywords
-                .iter()
-                .filter(|keyword| is_ehlo_line(keyword))
-                .take(EHLO_LINES_MAX);
+            let own = keywords.iter().filter(|keyword| is_ehlo_line(keyword)).take(EHLO_LINES_MAX);
             lines.extend(own.map(|keyword| keyword.as_bytes().to_vec()));
         }
         let last = lines.len().saturating_sub(1);
         for (n, line) in lines.iter().enumerate() {
-            self.output
-                .extend_from_slice(if n == last { b"250 " } else { b"250-" });
+            self.output.extend_from_slice(if n == last { b"250 " } else { b"250-" });
             self.output.extend_from_slice(line);
             self.output.extend_from_slice(b"\r\n");
         }
@@ -364,10 +312,7 @@ impl Session {
 /// RFC 5321 section 4.1.1.1, `ehlo-line`, no longer than 64 octets.
 fn is_ehlo_line(line: &str) -> bool {
     line.len() <= 64
-        && line
-            .bytes()
-            .next()
-            .is_some_and(|octet| octet.is_ascii_alphanumeric())
+        && line.bytes().next().is_some_and(|octet| octet.is_ascii_alphanumeric())
         && line.bytes().all(|octet| matches!(octet, b' '..=b'~'))
 }
 
@@ -381,19 +326,11 @@ fn strip_keyword<'a>(argument: &'a str, keyword: &str) -> Option<&'a str> {
 
 /// RFC 5321 section 4.1.1: a command without parameters that has one is malformed.
 fn no_argument(argument: &str) -> Result<(), &'static Reply> {
-    if argument.is_empty() {
-        Ok(())
-    } else {
-        Err(&replies::NO_ARGUMENT_ALLOWED)
-    }
+    if argument.is_empty() { Ok(()) } else { Err(&replies::NO_ARGUMENT_ALLOWED) }
 }
 
 fn some_argument(argument: &str) -> Result<String, &'static Reply> {
-    if argument.is_empty() {
-        Err(&replies::ARGUMENT)
-    } else {
-        Ok(argument.to_owned())
-    }
+    if argument.is_empty() { Err(&replies::ARGUMENT) } else { Ok(argument.to_owned()) }
 }
 
 /// Lines of the caller's in an EHLO reply.

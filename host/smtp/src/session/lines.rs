@@ -11,10 +11,7 @@ use crate::verb::{Access, Idle, Needs, Octets, Verb};
 impl Session {
     pub(super) fn read_command<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {
         let limits = &self.config.limits;
-        let bounds = Bounds::Command {
-            command: limits.command_line_octets,
-            auth: limits.auth_line_octets,
-        };
+        let bounds = Bounds::Command { command: limits.command_line_octets, auth: limits.auth_line_octets };
         match self.line.read(input, bounds) {
             Read::Line(line) => {
                 let step = self.run(&line);
@@ -27,9 +24,7 @@ impl Session {
     }
 
     pub(super) fn read_response<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {
-        let bounds = Bounds::Exchange {
-            auth: self.config.limits.auth_line_octets,
-        };
+        let bounds = Bounds::Exchange { auth: self.config.limits.auth_line_octets };
         let read = self.line.read(input, bounds);
         if matches!(read, Read::More) {
             return Some(Event::Wait);
@@ -57,18 +52,12 @@ impl Session {
     /// Carries out a command line.
     fn run(&mut self, line: &[u8]) -> Step {
         let line = trim_end(line);
-        let end = line
-            .iter()
-            .position(|octet| *octet == b' ')
-            .unwrap_or(line.len());
+        let end = line.iter().position(|octet| *octet == b' ').unwrap_or(line.len());
         let (verb, argument) = line.split_at_checked(end).unwrap_or((line, b""));
         if line.iter().any(|octet| octet.is_ascii_control()) {
             return Err(&replies::LINE_WITH_BARE_OCTETS);
         }
-        let verb = std::str::from_utf8(verb)
-            .ok()
-            .filter(|verb| is_verb(verb))
-            .ok_or(&replies::NOT_A_COMMAND)?;
+        let verb = std::str::from_utf8(verb).ok().filter(|verb| is_verb(verb)).ok_or(&replies::NOT_A_COMMAND)?;
         let row = Verb::find(verb);
         let argument = match std::str::from_utf8(argument) {
             Ok(argument) if argument.is_ascii() => argument.trim_ascii_start(),
@@ -79,15 +68,11 @@ impl Session {
         if self.standing == Standing::Unwelcome && row.is_none_or(|row| row.name != "QUIT") {
             return self.refuse_command(row, argument, &replies::UNWELCOME);
         }
-        if row.is_none_or(|row| row.counts == Idle::Counted) && !self.count_idle_command() {
+        if row.is_none_or(|row| row.idle == Idle::Counted) && !self.count_idle_command() {
             return Ok(None);
         }
         let Some(row) = row else {
-            return Ok(Some(self.unknown(
-                verb,
-                argument,
-                &replies::UNKNOWN_COMMAND,
-            )));
+            return Ok(Some(self.unknown(verb, argument, &replies::UNKNOWN_COMMAND)));
         };
         match self.permit(row).and_then(|()| (row.run)(self, argument)) {
             Ok(question) => Ok(question),
@@ -97,10 +82,7 @@ impl Session {
 
     /// Whether a command may come now, as far as its row tells.
     fn permit(&self, row: &Verb) -> Result<(), &'static Reply> {
-        if row
-            .extension
-            .is_some_and(|extension| !self.offers(extension))
-        {
+        if row.extension.is_some_and(|extension| !self.offers(extension)) {
             return Err(&replies::NOT_IMPLEMENTED);
         }
         match (row.needs, self.standing) {
@@ -108,7 +90,7 @@ impl Session {
             (Needs::Ehlo, Standing::New | Standing::Helo) => return Err(&replies::EHLO_FIRST),
             (Needs::Nothing | Needs::Greeting | Needs::Ehlo, _) => {}
         }
-        let required = self.config.auth.required && row.open == Access::Authenticated;
+        let required = self.config.auth.required && row.access == Access::Authenticated;
         if required && self.identity == Identity::Unknown {
             return Err(&replies::AUTHENTICATION_REQUIRED);
         }
@@ -116,12 +98,7 @@ impl Session {
     }
 
     /// Refuses a command at once, or behind the octets that follow it.
-    fn refuse_command(
-        &mut self,
-        row: Option<&Verb>,
-        argument: &str,
-        reply: &'static Reply,
-    ) -> Step {
+    fn refuse_command(&mut self, row: Option<&Verb>, argument: &str, reply: &'static Reply) -> Step {
         match row.map_or(Octets::None, |row| row.octets) {
             Octets::None => Err(reply),
             Octets::Chunk => {
@@ -134,12 +111,11 @@ impl Session {
     /// Whether the extension is switched on and there is something to it.
     pub(super) fn offers(&self, extension: Extension) -> bool {
         let config = &self.config;
-        config.extensions.contains(extension)
-            && (extension != Extension::Auth || !config.auth.mechanisms.is_empty())
+        config.extensions.contains(extension) && (extension != Extension::Auth || !config.auth.mechanisms.is_empty())
     }
 
     /// Counts a command that leads to no mail. When there were too many, the session is over, and the answer is no.
-    fn count_idle_command(&mut self) -> bool {
+    pub(super) fn count_idle_command(&mut self) -> bool {
         self.idle_commands = self.idle_commands.saturating_add(1);
         if self.idle_commands <= self.config.limits.idle_commands {
             return true;
@@ -159,10 +135,6 @@ fn trim_end(mut line: &[u8]) -> &[u8] {
 
 /// Letters, digits and hyphens behind a letter.
 fn is_verb(verb: &str) -> bool {
-    verb.bytes()
-        .next()
-        .is_some_and(|octet| octet.is_ascii_alphabetic())
-        && verb
-            .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+    verb.bytes().next().is_some_and(|octet| octet.is_ascii_alphabetic())
+        && verb.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
 }

@@ -30,9 +30,7 @@ impl Session {
     }
 
     pub(super) fn read_chunk<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {
-        let (Stage::Chunk { left, last }, Some(transaction)) =
-            (&mut self.stage, &mut self.transaction)
-        else {
+        let (Stage::Chunk { left, last }, Some(transaction)) = (&mut self.stage, &mut self.transaction) else {
             self.stage = Stage::Command;
             return None;
         };
@@ -41,9 +39,7 @@ impl Session {
             if input.is_empty() {
                 return Some(Event::Wait);
             }
-            return message
-                .read(left, input, &self.config.limits)
-                .map(Event::MailData);
+            return message.read(left, input, &self.config.limits).map(Event::MailData);
         }
         let last = *last;
         let fault = if last { message.end() } else { message.fault() };
@@ -60,17 +56,13 @@ impl Session {
         let Stage::SkippedChunk { left, .. } = &mut self.stage else {
             return None;
         };
-        let room = usize::try_from(*left)
-            .unwrap_or(usize::MAX)
-            .min(input.len());
+        let room = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
         *left -= room as u64;
         *input = input.get(room..).unwrap_or_default();
         if *left > 0 {
             return Some(Event::Wait);
         }
-        if let Stage::SkippedChunk { refusal, .. } =
-            std::mem::replace(&mut self.stage, Stage::Command)
-        {
+        if let Stage::SkippedChunk { refusal, .. } = std::mem::replace(&mut self.stage, Stage::Command) {
             self.give_up(&refusal);
         }
         None
@@ -85,13 +77,7 @@ impl Session {
             Ok(Chunk { octets, .. }) | Err(ChunkError::Keyword { octets }) => octets,
             Err(ChunkError::Size) => return self.close(&replies::CHUNK_SIZE, Close::OutOfStep),
         };
-        self.skip(
-            octets,
-            Refusal {
-                reply: reply.clone(),
-                reason: Reason::Error,
-            },
-        );
+        self.skip(octets, Refusal { reply: reply.clone(), reason: Reason::Error });
     }
 
     /// Skips the octets of a refused chunk; the refusal follows (RFC 3030 section 2).
@@ -99,18 +85,12 @@ impl Session {
         if octets > self.config.limits.discarded_octets {
             return self.close(&refusal.reply, Close::OutOfStep);
         }
-        self.stage = Stage::SkippedChunk {
-            left: octets,
-            refusal,
-        };
+        self.stage = Stage::SkippedChunk { left: octets, refusal };
     }
 }
 
 impl Refusal {
     fn of(fault: Fault) -> Refusal {
-        Refusal {
-            reply: fault.reply().clone(),
-            reason: Reason::Error,
-        }
+        Refusal { reply: fault.reply().clone(), reason: Reason::Error }
     }
 }
