@@ -56,7 +56,8 @@ fn quickstart(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let gateway = build_gateway(workspace, profile)?;
     let data = workspace.target.join("quickstart");
     let config = workspace.root.join("examples/quickstart/postgate.toml");
-    step::say(&format!("\nMail goes to {}.\n{HINT}", data.join("mail").display()));
+    let mailbox = data.join("mail/example.org/bob/new");
+    step::say(&format!("\n{HINT}\nBob's mail is in {}; more in examples/quickstart/README.md.\n", mailbox.display()));
     Step::new("starting the gateway", &gateway)
         .args(["run", "--config"])
         .arg(&config)
@@ -148,9 +149,9 @@ usage: cargo xtask COMMAND
   lint [--fast]                 format, clippy, cargo-deny; without --fast the documentation too";
 
 const HINT: &str = "\
-Try from another terminal:
+Once it listens, try from another terminal:
 
-  swaks --server 127.0.0.1:2525 --from alice@example.org --to bob@example.org
   swaks --server 127.0.0.1:2525 --to bob@example.org --auth PLAIN --auth-user alice@example.org --auth-password wonderland
   swaks --server 127.0.0.1:2525 --to nobody@example.org
+  python3 -c 'import smtplib; smtplib.SMTP(\"127.0.0.1\", 2525).sendmail(\"\", \"bob@example.org\", \"Subject: Hello\")'
 ";
