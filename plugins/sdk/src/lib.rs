@@ -43,3 +43,8 @@ pub use bindings::imports::postgate::mail::transaction;
 pub use bindings::imports::postgate::mail::types::{
     DirectoryEntry, EnhancedStatus, Mailbox, Parameter, Reply, Verdict,
 };
+
+/// The plugin in the README of the repository compiles too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
