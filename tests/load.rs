@@ -54,7 +54,11 @@ fn a_missing_file_is_named() {
 #[test]
 fn a_hook_of_another_version() {
     let octets = patched("one-hook-rust", "postgate:mail/recipient@0.1.0", "postgate:mail/recipient@0.9.0");
-    check(&octets, "[]", &["exports postgate:mail/recipient@0.9.0", "does not know", "it knows postgate:mail/recipient@0.1.0"]);
+    check(
+        &octets,
+        "[]",
+        &["exports postgate:mail/recipient@0.9.0", "does not know", "it knows postgate:mail/recipient@0.1.0"],
+    );
 }
 
 #[test]
@@ -88,7 +92,11 @@ fn services_that_were_not_granted() {
 #[test]
 fn imports_that_nobody_offers() {
     let octets = patched("maildir", "postgate:mail/maildir@0.1.0", "postgate:mail/carrots@0.1.0");
-    check(&octets, "[\"log\", \"config\"]", &["imports postgate:mail/carrots@0.1.0, which this version of Postgate does not offer"]);
+    check(
+        &octets,
+        "[\"log\", \"config\"]",
+        &["imports postgate:mail/carrots@0.1.0, which this version of Postgate does not offer"],
+    );
 }
 
 #[test]
@@ -106,9 +114,27 @@ fn a_memory_limit_that_the_plugin_cannot_start_with() {
     assert!(problem.contains("does not start within its limits: memory"), "{problem}");
 }
 
+/// Who must authenticate must be able to.
+#[test]
+fn a_door_without_a_key() {
+    let delivery = plugin("delivery", "discard", "[]");
+    let required =
+        one_chain("[\"delivery\"]", &delivery).replace("auth-in-clear", "auth-required = true\nauth-in-clear");
+    let problem = load(&required).unwrap_err();
+    assert!(problem.contains("test.toml:4:17: nobody can authenticate here\n"), "{problem}");
+    assert!(problem.contains("no plugin of chain \"main\" has the hook authenticate"), "{problem}");
+    let plugins = format!("{delivery}{}", plugin("policy", "policy", "[]"));
+    let required = one_chain("[\"policy\", \"delivery\"]", &plugins)
+        .replace("auth-in-clear", "auth-required = true\nauth-in-clear");
+    load(&required).unwrap();
+    let problem = load(&required.replace("auth-in-clear", "extensions-off = [\"AUTH\"]\nauth-in-clear")).unwrap_err();
+    assert!(problem.contains("AUTH stands in its extensions-off"), "{problem}");
+}
+
 #[test]
 fn every_problem_is_told_at_once() {
-    let plugins = [plugin("a", "maildir", "[\"log\", \"config\"]"), plugin("b", "static-auth", "[\"log\", \"config\"]")].concat();
+    let plugins =
+        [plugin("a", "maildir", "[\"log\", \"config\"]"), plugin("b", "static-auth", "[\"log\", \"config\"]")].concat();
     let problem = load(&one_chain("[\"a\", \"b\"]", &plugins)).unwrap_err();
     assert!(problem.contains("plugin \"a\"") && problem.contains("plugin \"b\""), "{problem}");
 }
@@ -117,7 +143,8 @@ fn every_problem_is_told_at_once() {
 fn a_port_in_use() {
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = held.local_addr().unwrap();
-    let text = one_chain("[\"policy\"]", &plugin("policy", "discard", "[]")).replace("127.0.0.1:0", &address.to_string());
+    let text =
+        one_chain("[\"policy\"]", &plugin("policy", "discard", "[]")).replace("127.0.0.1:0", &address.to_string());
     let data = tempfile::tempdir().unwrap();
     let config = support::config(&text, data.path()).unwrap();
     let problem = support::runtime().block_on(async {

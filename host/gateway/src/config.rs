@@ -103,6 +103,8 @@ pub struct Listener {
     pub hostname: Hostname,
     /// Whether AUTH is offered where the connection is in clear.
     pub auth_in_clear: bool,
+    /// Whether a client must authenticate before it sends mail.
+    pub auth_required: bool,
     /// Service extensions that are not offered.
     pub extensions_off: Vec<Extension>,
     /// What a client may do.

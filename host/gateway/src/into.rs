@@ -47,6 +47,9 @@ pub(crate) fn extension(extension: config::Extension) -> postgate_smtp::Extensio
         config::Extension::EnhancedStatusCodes => postgate_smtp::Extension::EnhancedStatusCodes,
         config::Extension::Chunking => postgate_smtp::Extension::Chunking,
         config::Extension::Auth => postgate_smtp::Extension::Auth,
+        config::Extension::Verify => postgate_smtp::Extension::Verify,
+        config::Extension::Expand => postgate_smtp::Extension::Expand,
+        config::Extension::Help => postgate_smtp::Extension::Help,
     }
 }
 

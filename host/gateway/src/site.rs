@@ -66,6 +66,10 @@ impl Site {
         }
         let chains: BTreeMap<_, _> =
             config.chains.iter().map(|(name, chain)| (name.clone(), Arc::new(link(name, chain, &plugins)))).collect();
+        let problems = locked(config, &chains);
+        if !problems.is_empty() {
+            return Err(Problems::new(problems));
+        }
         let doors = config
             .listeners
             .iter()
@@ -99,6 +103,25 @@ fn link(name: &str, chain: &config::Chain, plugins: &BTreeMap<String, Arc<Plugin
     Chain::new(name.to_owned(), entries.collect())
 }
 
+/// Listeners that nobody could send mail to: they require what their chain has no plugin for.
+fn locked(config: &Config, chains: &BTreeMap<String, Arc<Chain>>) -> Vec<Problem> {
+    let authenticates = |listener: &config::Listener| {
+        let chain = chains.get(&listener.chain);
+        chain.is_some_and(|chain| chain.hooks().contains(Hook::Authenticate))
+            && !listener.extensions_off.contains(&config::Extension::Auth)
+    };
+    let locked = config.listeners.iter().filter(|(_, listener)| listener.auth_required && !authenticates(listener));
+    let problem = |(name, listener): (&String, &config::Listener)| {
+        let problem = config.problem(&["listener", name, "auth-required"], "nobody can authenticate here");
+        if listener.extensions_off.contains(&config::Extension::Auth) {
+            problem.note("AUTH stands in its extensions-off")
+        } else {
+            problem.note(format!("no plugin of chain \"{}\" has the hook authenticate", listener.chain))
+        }
+    };
+    locked.map(problem).collect()
+}
+
 fn door(name: &str, listener: &config::Listener, config: &Config, chain: &Arc<Chain>) -> Door {
     let hostname = listener.hostname.as_str();
     let mut smtp = postgate_smtp::Config::new(hostname.parse().expect("invariant: a host name is a domain"));
@@ -110,7 +133,11 @@ fn door(name: &str, listener: &config::Listener, config: &Config, chain: &Arc<Ch
         smtp.extensions = smtp.extensions.without(Extension::Expand);
     }
     if chain.hooks().contains(Hook::Authenticate) {
-        smtp.auth = AuthOffer { mechanisms: Mechanisms::all(), in_clear: listener.auth_in_clear, ..AuthOffer::default() };
+        smtp.auth = AuthOffer {
+            mechanisms: Mechanisms::all(),
+            in_clear: listener.auth_in_clear,
+            required: listener.auth_required,
+        };
     }
     Door {
         name: name.into(),

@@ -65,6 +65,7 @@ struct ListenerPart<'a> {
     hostname: &'a str,
     chain: &'a str,
     auth_in_clear: bool,
+    auth_required: bool,
     extensions_off: &'a [crate::config::Extension],
     limits: &'a ListenerLimits,
     hooks: Vec<HookPart<'a>>,
@@ -121,6 +122,7 @@ fn listener_part<'a>(config: &'a Config, name: &'a str, listener: &'a Listener, 
         hostname: listener.hostname.as_str(),
         chain: &listener.chain,
         auth_in_clear: listener.auth_in_clear,
+        auth_required: listener.auth_required,
         extensions_off: &listener.extensions_off,
         limits: &listener.limits,
         hooks: Hook::ALL
@@ -141,11 +143,12 @@ impl ListenerPart<'_> {
     fn text(&self) -> String {
         let bind: Vec<String> = self.bind.iter().map(SocketAddr::to_string).collect();
         let auth = if self.auth_in_clear { "offered in clear" } else { "not offered in clear" };
+        let required = if self.auth_required { ", required before mail" } else { "" };
         let facts = [
             ("bind", bind.join(" ")),
             ("hostname", self.hostname.to_owned()),
             ("chain", self.chain.to_owned()),
-            ("AUTH", auth.to_owned()),
+            ("AUTH", format!("{auth}{required}")),
         ];
         let title = [["hook", "asked, in order", "when nobody has an opinion"].map(str::to_owned)];
         let hooks = self

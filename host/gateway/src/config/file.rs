@@ -106,6 +106,8 @@ pub(super) struct Listener {
     #[serde(default)]
     pub(super) auth_in_clear: bool,
     #[serde(default)]
+    pub(super) auth_required: bool,
+    #[serde(default)]
     pub(super) extensions_off: Vec<Extension>,
     #[serde(default)]
     pub(super) limits: ListenerLimits,

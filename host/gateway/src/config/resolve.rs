@@ -121,7 +121,8 @@ impl Resolver<'_> {
     }
 
     fn listener(&mut self, name: &str, listener: file::Listener, hostname: &Hostname) -> Listener {
-        let file::Listener { bind, chain, hostname: own_name, auth_in_clear, extensions_off, limits } = listener;
+        let file::Listener { bind, chain, hostname: own_name, auth_in_clear, auth_required, extensions_off, limits } =
+            listener;
         if bind.0.is_empty() && !self.origins.is_spoiled(&path!["listener", name, "bind"]) {
             self.wrong(&path!["listener", name, "bind"], "there is no address");
         }
@@ -147,7 +148,7 @@ impl Resolver<'_> {
             }
         }
         let hostname = own_name.unwrap_or_else(|| hostname.clone());
-        Listener { bind: bind.0, chain, hostname, auth_in_clear, extensions_off, limits }
+        Listener { bind: bind.0, chain, hostname, auth_in_clear, auth_required, extensions_off, limits }
     }
 
     fn chain(&mut self, name: &str, chain: file::Chain, everywhere: &file::OnFailure) -> Chain {

@@ -51,6 +51,15 @@ pub enum Extension {
     /// RFC 4954.
     #[serde(rename = "AUTH")]
     Auth,
+    /// RFC 5321 section 3.5.
+    #[serde(rename = "VRFY")]
+    Verify,
+    /// RFC 5321 section 3.5. Not offered either where no plugin has the hook.
+    #[serde(rename = "EXPN")]
+    Expand,
+    /// RFC 5321 section 4.1.1.8.
+    #[serde(rename = "HELP")]
+    Help,
 }
 
 /// What a listener allows its clients. Where RFC 5321 asks for a least value, it is named; less is allowed, and breaks the

@@ -288,7 +288,7 @@ etc/p.toml:1:38: there is no chain "main"
 #[test]
 fn each_wrong_setting() {
     const POLICIES: &str = "none of defer, reject, skip, quarantine, disconnect";
-    const EXTENSIONS: &str = "none of PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, CHUNKING, AUTH";
+    const EXTENSIONS: &str = "none of PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, CHUNKING, AUTH, VRFY, EXPN, HELP";
     const SIZE: &str = "expected a size such as \"64 MiB\", \"10 MB\" or a number of octets";
     const ADDRESS: &str = "such as \"192.0.2.1:25\"";
     for (setting, expected) in [
