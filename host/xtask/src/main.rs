@@ -84,6 +84,7 @@ fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     tools::clients()?;
     build_components(workspace, &[Kind::Plugin, Kind::Guest])?;
     guests::build_guests(workspace)?;
+    build_gateway(workspace, Profile::Dev)?;
     workspace.cargo("testing the workspace").args(["test", "--workspace"]).args(arguments).run()
 }
 
