@@ -108,6 +108,7 @@ impl Anatomy {
         };
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(octets) {
+            #[allow(clippy::wildcard_enum_match_arm, reason = "an enum of the parser, which grows with the format")]
             match payload.map_err(AnatomyError::Malformed)? {
                 Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                     return Err(AnatomyError::CoreModule);

@@ -154,7 +154,7 @@ impl TryFrom<&Mailbox> for postgate_smtp::Mailbox {
 
 impl From<postgate_smtp::Parameter> for Parameter {
     fn from(parameter: postgate_smtp::Parameter) -> Self {
-        Self { keyword: parameter.keyword.into(), value: parameter.value.map(Into::into) }
+        Self { keyword: parameter.keyword.into(), value: parameter.value }
     }
 }
 

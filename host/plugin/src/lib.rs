@@ -4,10 +4,11 @@
 //! session through it, hook by hook, and turns what plugins say into decisions. What guests may ask and do is the contract in
 //! `wit/`: the context of the call (`context.rs`) and the host services that the operator has granted (`service.rs`).
 
-#![deny(unsafe_code, missing_docs, unreachable_pub)]
+#![deny(missing_docs)]
 
 mod anatomy;
 mod bindings;
+mod buffer;
 mod cache;
 mod chain;
 mod component;

@@ -1,8 +1,8 @@
 //! The mail data of one message: received piece by piece, read by plugins, edited, written out.
 //!
-//! The beginning is held in memory, the rest, from [`HEAD_BYTES`] on, in an unnamed temporary file, so that a message costs
-//! a bounded amount of memory whatever its size. Edits never touch what was received: a changed header section or body stands
-//! beside it.
+//! The beginning, header section included, is held in memory; the rest too while it is small, and otherwise in an unnamed
+//! temporary file, so that a message costs a bounded amount of memory whatever its size. Edits never touch what was received: a
+//! changed header section or body stands beside it.
 
 use std::fs::File;
 use std::io;
@@ -11,17 +11,19 @@ use std::path::Path;
 
 use memchr::memmem;
 
-/// Octets of a message that are held in memory; also the bound on its header section.
+use crate::buffer::Buffer;
+
+/// Octets at the beginning of a message that are always in memory; also the bound on its header section.
 pub const HEAD_BYTES: usize = 256 << 10;
 
-/// Octets collected before they are written to the file.
-const PENDING_BYTES: usize = 256 << 10;
+/// Octets behind the head that are held in memory before they are written to a file.
+const PENDING_BYTES: usize = 1 << 20;
 
 /// A message that is being received.
 #[derive(Debug, Default)]
 pub struct MessageWriter {
-    head: Vec<u8>,
-    pending: Vec<u8>,
+    head: Buffer<HEAD_BYTES>,
+    pending: Buffer<PENDING_BYTES>,
     tail: Option<File>,
     tail_bytes: u64,
 }
@@ -42,8 +44,8 @@ impl MessageWriter {
     pub fn push(&mut self, octets: &[u8]) {
         let room = HEAD_BYTES.saturating_sub(self.head.len());
         let (head, rest) = octets.split_at(octets.len().min(room));
-        self.head.extend_from_slice(head);
-        self.pending.extend_from_slice(rest);
+        self.head.extend(head);
+        self.pending.extend(rest);
     }
 
     /// Whether enough has come together to be written.
@@ -58,7 +60,7 @@ impl MessageWriter {
 
     /// Whether [`Self::finish`] will write to the disk.
     pub fn needs_disk(&self) -> bool {
-        !self.pending.is_empty()
+        self.tail.is_some() && !self.pending.is_empty()
     }
 
     /// Writes what is pending to an unnamed file in `directory`. Blocks on the disk.
@@ -77,24 +79,71 @@ impl MessageWriter {
         Ok(())
     }
 
-    /// The message is complete. What is still pending and small stays in memory.
+    /// The message is complete.
     pub fn finish(mut self, directory: &Path) -> Result<Message, MessageError> {
-        self.flush(directory)?;
+        if self.needs_disk() {
+            self.flush(directory)?;
+        }
+        let rest = match self.tail {
+            Some(file) => Rest::File { file, bytes: self.tail_bytes },
+            None => Rest::Memory(self.pending),
+        };
         let body_offset = match memmem::find(&self.head, b"\r\n\r\n") {
             _ if self.head.starts_with(b"\r\n") => 2,
             Some(at) => at + 4,
-            None if self.tail_bytes == 0 => self.head.len(),
+            None if rest.bytes() == 0 => self.head.len(),
             None => return Err(MessageError::HeaderTooLong),
         };
-        Ok(Message {
-            head: self.head,
-            tail: self.tail,
-            tail_bytes: self.tail_bytes,
-            body_offset,
-            header: None,
-            body: None,
-            trace: Vec::new(),
-        })
+        Ok(Message { head: self.head, rest, body_offset, header: None, body: None, trace: Vec::new() })
+    }
+}
+
+/// What comes behind the head of a message.
+#[derive(Debug)]
+enum Rest {
+    Memory(Buffer<PENDING_BYTES>),
+    File { file: File, bytes: u64 },
+}
+
+impl Rest {
+    fn bytes(&self) -> u64 {
+        match self {
+            Rest::Memory(octets) => octets.len() as u64,
+            Rest::File { bytes, .. } => *bytes,
+        }
+    }
+
+    /// Puts `length` octets from `offset` on behind `out`.
+    fn read(&self, offset: u64, length: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        match self {
+            Rest::Memory(octets) => {
+                let octets = octets.get(offset as usize..).unwrap_or_default();
+                out.extend_from_slice(octets.get(..length).unwrap_or(octets));
+                Ok(())
+            }
+            Rest::File { file, .. } => {
+                let start = out.len();
+                out.resize(start + length, 0);
+                file.read_exact_at(out.get_mut(start..).unwrap_or_default(), offset)
+            }
+        }
+    }
+
+    fn write_to(&self, sink: &mut impl io::Write) -> io::Result<()> {
+        let (file, bytes) = match self {
+            Rest::Memory(octets) => return sink.write_all(octets),
+            Rest::File { file, bytes } => (file, *bytes),
+        };
+        let mut window = vec![0; 64 << 10];
+        let mut at = 0;
+        while at < bytes {
+            let take = (bytes - at).min(window.len() as u64) as usize;
+            let piece = window.get_mut(..take).unwrap_or_default();
+            file.read_exact_at(piece, at)?;
+            sink.write_all(piece)?;
+            at += take as u64;
+        }
+        Ok(())
     }
 }
 
@@ -106,9 +155,8 @@ fn unnamed_file(directory: &Path) -> io::Result<File> {
 /// A message as the plugins see it, with their edits.
 #[derive(Debug)]
 pub struct Message {
-    head: Vec<u8>,
-    tail: Option<File>,
-    tail_bytes: u64,
+    head: Buffer<HEAD_BYTES>,
+    rest: Rest,
     /// Where the body begins in what was received.
     body_offset: usize,
     /// The header section, its empty line included, if it was edited.
@@ -146,13 +194,13 @@ impl Message {
     fn body_size(&self) -> u64 {
         match &self.body {
             Some(body) => body.len() as u64,
-            None => (self.head.len() - self.body_offset) as u64 + self.tail_bytes,
+            None => (self.head.len() - self.body_offset) as u64 + self.rest.bytes(),
         }
     }
 
     /// Whether reading may have to go to a file.
     pub fn is_in_memory(&self) -> bool {
-        self.tail.is_none() || self.body.is_some()
+        matches!(self.rest, Rest::Memory(_)) || self.body.is_some()
     }
 
     /// Puts up to `length` octets from `offset` on behind `out`. Blocks on the disk for what is not in memory.
@@ -160,35 +208,24 @@ impl Message {
         let header = self.header();
         let mut at = offset;
         let mut left = (length as u64).min(self.size().saturating_sub(offset)) as usize;
-        let in_body = |position: u64| position - header.len() as u64;
-        let mut copy = |piece: &[u8], start: u64, left: &mut usize| {
-            let from = (start as usize).min(piece.len());
-            let octets = piece.get(from..piece.len().min(from + *left)).unwrap_or_default();
-            out.extend_from_slice(octets);
-            *left -= octets.len();
-            octets.len() as u64
+        let in_memory = match &self.body {
+            Some(body) => [header, body],
+            None => [header, self.head.get(self.body_offset..).unwrap_or_default()],
         };
-        if at < header.len() as u64 {
-            at += copy(header, at, &mut left);
+        let mut begin = 0;
+        for piece in in_memory {
+            let end = begin + piece.len() as u64;
+            if left > 0 && at < end {
+                let from = (at - begin) as usize;
+                let octets = piece.get(from..piece.len().min(from + left)).unwrap_or_default();
+                out.extend_from_slice(octets);
+                left -= octets.len();
+                at += octets.len() as u64;
+            }
+            begin = end;
         }
-        if left == 0 {
-            return Ok(());
-        }
-        if let Some(body) = &self.body {
-            copy(body, in_body(at), &mut left);
-            return Ok(());
-        }
-        let head_body = self.head.get(self.body_offset..).unwrap_or_default();
-        if in_body(at) < head_body.len() as u64 {
-            at += copy(head_body, in_body(at), &mut left);
-        }
-        if left > 0
-            && let Some(file) = &self.tail
-        {
-            let start = out.len();
-            out.resize(start + left, 0);
-            let target = out.get_mut(start..).unwrap_or_default();
-            file.read_exact_at(target, in_body(at) - head_body.len() as u64)?;
+        if left > 0 {
+            self.rest.read(at - begin, left, out)?;
         }
         Ok(())
     }
@@ -201,17 +238,7 @@ impl Message {
             return sink.write_all(body);
         }
         sink.write_all(self.head.get(self.body_offset..).unwrap_or_default())?;
-        let Some(file) = &self.tail else { return Ok(()) };
-        let mut window = vec![0; 64 << 10];
-        let mut at = 0;
-        while at < self.tail_bytes {
-            let take = (self.tail_bytes - at).min(window.len() as u64) as usize;
-            let piece = window.get_mut(..take).unwrap_or_default();
-            file.read_exact_at(piece, at)?;
-            sink.write_all(piece)?;
-            at += take as u64;
-        }
-        Ok(())
+        self.rest.write_to(sink)
     }
 
     /// The fields of the header section from the top: name, and value as it stands behind the colon and one space.
@@ -379,7 +406,7 @@ mod tests {
     #[test]
     fn a_large_message_lives_in_a_file_and_reads_the_same() {
         let mut octets = b"Subject: x\r\n\r\n".to_vec();
-        octets.extend((0..3 * HEAD_BYTES).map(|i| b'a' + (i % 23) as u8));
+        octets.extend((0..HEAD_BYTES + 2 * PENDING_BYTES).map(|i| b'a' + (i % 23) as u8));
         let message = message(&octets);
         assert!(!message.is_in_memory());
         assert_eq!(all(&message), octets);
@@ -391,6 +418,18 @@ mod tests {
         let mut out = Vec::new();
         message.read(octets.len() as u64 + 1, 10, &mut out).unwrap();
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_middling_message_stays_in_memory() {
+        let mut octets = b"Subject: x\r\n\r\n".to_vec();
+        octets.extend((0..HEAD_BYTES + PENDING_BYTES / 2).map(|i| b'a' + (i % 23) as u8));
+        let message = message(&octets);
+        assert!(message.is_in_memory());
+        assert_eq!(all(&message), octets);
+        let mut out = Vec::new();
+        message.read(HEAD_BYTES as u64 - 9, 100, &mut out).unwrap();
+        assert_eq!(out, octets[HEAD_BYTES - 9..HEAD_BYTES + 91]);
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl Run {
         let reverse_path: Option<Mailbox> = mail.reverse_path.map(Into::into);
         let parameters: Vec<_> = mail.parameters.into_iter().map(Into::into).collect();
         let asked = self.turns(Hook::Mail) > 0;
-        let arguments = asked.then(|| (reverse_path.clone(), parameters.clone())).unwrap_or_default();
+        let arguments = if asked { (reverse_path.clone(), parameters.clone()) } else { Default::default() };
         let quarantine = self.context_mut().quarantine_session.then(|| FAILURE_LABEL.to_owned());
         self.context_mut().transaction = Some(Transaction {
             id,
