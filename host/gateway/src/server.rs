@@ -215,6 +215,7 @@ async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((socket, address))
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "an enum of the standard library, of which few kinds need words")]
 fn bind_problem(config: &Config, listener: &str, n: usize, address: SocketAddr, error: &io::Error) -> Problem {
     let problem = config
         .problem(&["listener", listener, "bind", &n.to_string()], format!("{address} can't be listened on: {error}"));

@@ -197,7 +197,12 @@ impl Stage {
         let session = self.run.session();
         let reply = match &answer {
             Answer::No(reply) | Answer::Close(reply) | Answer::Reply(reply) => Some(reply),
-            _ => None,
+            Answer::Yes
+            | Answer::Greet { .. }
+            | Answer::Authenticated
+            | Answer::AuthenticationFailed
+            | Answer::AuthenticationUnavailable
+            | Answer::Default => None,
         };
         tracing::info!(
             session = session.id,

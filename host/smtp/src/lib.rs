@@ -30,9 +30,8 @@
 //! ```
 
 #![forbid(unsafe_code)]
-#![deny(missing_docs, unreachable_pub)]
+#![deny(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
-#![deny(clippy::wildcard_enum_match_arm)]
 
 mod base64;
 mod chunk;

@@ -27,6 +27,8 @@
 //! That is a whole plugin: a library of `crate-type = ["cdylib"]`, built with `cargo build --target wasm32-wasip2 --release`.
 //! Its component exports the one hook and imports only what it calls.
 
+#![deny(missing_docs)]
+
 #[doc(hidden)]
 pub mod bindings;
 pub mod config;

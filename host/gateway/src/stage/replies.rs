@@ -65,11 +65,9 @@ mod tests {
             let recipient = postgate_plugin::Mailbox { local_part: "a".into(), domain: "example.org".into() };
             let delivery = |fate| Delivery { recipient: recipient.clone(), fate, plugin: None };
             let deliveries: Vec<_> = fates.into_iter().map(delivery).collect();
-            let found = match of_deliveries("1", &deliveries) {
-                Answer::No(reply) | Answer::Reply(reply) => reply.code(),
-                other => panic!("{other:?}"),
-            };
-            assert_eq!(found, code, "{deliveries:?}");
+            let answer = of_deliveries("1", &deliveries);
+            let (Answer::No(reply) | Answer::Reply(reply)) = answer else { panic!("{answer:?}") };
+            assert_eq!(reply.code(), code, "{deliveries:?}");
         }
     }
 }
