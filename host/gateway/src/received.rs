@@ -92,6 +92,9 @@ mod tests {
         };
         assert!(of(&facts).contains("([192.0.2.7])"));
         assert!(of(&facts).contains("with SMTP id 1;"));
-        assert!(of(&session(Greeting::Lhlo, "[2001:db8::1]:1")).contains("([IPv6:2001:db8::1])\r\n\tby mx (Postgate) with LMTP "));
+        assert!(
+            of(&session(Greeting::Lhlo, "[2001:db8::1]:1"))
+                .contains("([IPv6:2001:db8::1])\r\n\tby mx (Postgate) with LMTP ")
+        );
     }
 }

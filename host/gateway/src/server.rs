@@ -221,10 +221,12 @@ fn bind_problem(config: &Config, listener: &str, n: usize, address: SocketAddr, 
         .problem(&["listener", listener, "bind", &n.to_string()], format!("{address} can't be listened on: {error}"));
     match error.kind() {
         io::ErrorKind::AddrInUse => problem.note("another program has this port; `ss -ltnp` tells which"),
-        io::ErrorKind::PermissionDenied => {
-            problem.note("ports below 1024 need the capability CAP_NET_BIND_SERVICE, or socket privileges of the service manager")
+        io::ErrorKind::PermissionDenied => problem.note(
+            "ports below 1024 need the capability CAP_NET_BIND_SERVICE, or socket privileges of the service manager",
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            problem.note("this machine does not have that address; `ip address` lists its own")
         }
-        io::ErrorKind::AddrNotAvailable => problem.note("this machine does not have that address; `ip address` lists its own"),
         _ => problem,
     }
 }

@@ -97,9 +97,10 @@ fn setting(error: &LoadError) -> &'static str {
 
 /// The plugins of a chain; the configuration has made sure that they exist.
 fn link(name: &str, chain: &config::Chain, plugins: &BTreeMap<String, Arc<Plugin>>) -> Chain {
-    let entries = chain.links.iter().filter_map(|link| {
-        Some(Entry { plugin: plugins.get(&link.plugin)?.clone(), on_failure: link.on_failure })
-    });
+    let entries = chain
+        .links
+        .iter()
+        .filter_map(|link| Some(Entry { plugin: plugins.get(&link.plugin)?.clone(), on_failure: link.on_failure }));
     Chain::new(name.to_owned(), entries.collect())
 }
 
@@ -126,8 +127,10 @@ fn door(name: &str, listener: &config::Listener, config: &Config, chain: &Arc<Ch
     let hostname = listener.hostname.as_str();
     let mut smtp = postgate_smtp::Config::new(hostname.parse().expect("invariant: a host name is a domain"));
     smtp.limits = into::session_limits(&listener.limits);
-    smtp.extensions =
-        listener.extensions_off.iter().fold(Extensions::all(), |set, extension| set.without(into::extension(*extension)));
+    smtp.extensions = listener
+        .extensions_off
+        .iter()
+        .fold(Extensions::all(), |set, extension| set.without(into::extension(*extension)));
     // EXPN and AUTH are offered where somebody can answer them.
     if !chain.hooks().contains(Hook::Expand) {
         smtp.extensions = smtp.extensions.without(Extension::Expand);

@@ -225,7 +225,11 @@ impl Stage {
         let mut message = match finished {
             Ok(message) => message,
             Err(error) => {
-                tracing::error!(transaction = id, error = &error as &dyn std::error::Error, "mail data could not be kept");
+                tracing::error!(
+                    transaction = id,
+                    error = &error as &dyn std::error::Error,
+                    "mail data could not be kept"
+                );
                 self.run.observe(Event::TransactionReset).await;
                 return Answer::No(replies::not_kept(&error));
             }
@@ -272,7 +276,9 @@ impl Stage {
                 Fate::Delivered => tracing::info!(transaction = id, recipient, plugin, "delivered"),
                 Fate::Quarantined(label) => tracing::info!(transaction = id, recipient, plugin, label, "quarantined"),
                 Fate::Failed(reply) => tracing::info!(transaction = id, recipient, plugin, %reply, "delivery failed"),
-                Fate::Deferred(reply) => tracing::info!(transaction = id, recipient, plugin, %reply, "delivery deferred"),
+                Fate::Deferred(reply) => {
+                    tracing::info!(transaction = id, recipient, plugin, %reply, "delivery deferred")
+                }
             }
         }
         self.run.observe(Event::TransactionOutcome(&deliveries)).await;
@@ -290,7 +296,10 @@ impl Stage {
         let recipients: Vec<_> =
             deliveries.iter_mut().filter(quarantined).map(|delivery| delivery.recipient.clone()).collect();
         if let Err(reply) = self.quarantine(id, label, &recipients).await {
-            deliveries.iter_mut().filter(quarantined).for_each(|delivery| delivery.fate = Fate::Deferred(reply.clone()));
+            deliveries
+                .iter_mut()
+                .filter(quarantined)
+                .for_each(|delivery| delivery.fate = Fate::Deferred(reply.clone()));
         }
     }
 

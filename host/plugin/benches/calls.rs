@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use postgate_plugin::{
-    Chain, Engine, EngineConfig, Entry, Grants, Keep, Limits, MessageWriter, OnFailure, Plugin, PluginConfig, Run, SessionFacts,
+    Chain, Engine, EngineConfig, Entry, Grants, Keep, Limits, MessageWriter, OnFailure, Plugin, PluginConfig, Run,
+    SessionFacts,
 };
 use postgate_smtp::{Body, Mail, Recipient};
 use tokio::runtime::Runtime;

@@ -153,8 +153,8 @@ impl Plugin {
     pub async fn load(engine: &Engine, config: PluginConfig) -> Result<Arc<Self>, LoadError> {
         let octets = std::fs::read(&config.component)
             .map_err(|source| LoadError::Read { path: config.component.clone(), source })?;
-        let anatomy = Anatomy::of(&octets)
-            .map_err(|source| LoadError::Anatomy { path: config.component.clone(), source })?;
+        let anatomy =
+            Anatomy::of(&octets).map_err(|source| LoadError::Anatomy { path: config.component.clone(), source })?;
         check(&config, &anatomy, engine)?;
         let component = compile(engine, anatomy.sha256, octets).await?;
         let compile = |error: wasmtime::Error| LoadError::Compile(error.into());
@@ -239,10 +239,9 @@ pub fn hooks(anatomy: &Anatomy) -> Result<HookSet, LoadError> {
     let mut found = HookSet::default();
     for export in anatomy.exports.iter().filter(|export| export.starts_with(CONTRACT_PREFIX)) {
         let hook = Hook::ALL.into_iter().find(|hook| is_same_interface(export, hook.interface()));
-        found.insert(hook.ok_or_else(|| LoadError::UnknownHook {
-            export: export.clone(),
-            known: known_versions_of(export),
-        })?);
+        found.insert(
+            hook.ok_or_else(|| LoadError::UnknownHook { export: export.clone(), known: known_versions_of(export) })?,
+        );
     }
     if found.is_empty() { Err(LoadError::NoHooks) } else { Ok(found) }
 }
@@ -348,8 +347,12 @@ mod tests {
     fn imports_have_a_source_or_are_refused() {
         assert!(matches!(source("postgate:mail/session@0.1.0"), Ok(Source::Context)));
         assert!(matches!(source("wasi:io/streams@0.2.6"), Ok(Source::Wasi)));
-        assert!(matches!(source("postgate:mail/maildir@0.1.0"), Ok(Source::Service(service)) if service.name == "maildir"));
-        for unknown in ["wasi:http/outgoing-handler@0.2.6", "postgate:mail/log@0.2.0", "env", "postgate:mail/nothing@0.1.0"] {
+        assert!(
+            matches!(source("postgate:mail/maildir@0.1.0"), Ok(Source::Service(service)) if service.name == "maildir")
+        );
+        for unknown in
+            ["wasi:http/outgoing-handler@0.2.6", "postgate:mail/log@0.2.0", "env", "postgate:mail/nothing@0.1.0"]
+        {
             assert!(matches!(source(unknown), Err(LoadError::UnknownImport { .. })), "{unknown}");
         }
     }

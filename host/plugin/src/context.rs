@@ -11,8 +11,8 @@ mod transaction;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::bindings::postgate::mail::transaction::{AcceptedRecipient, EarlierVerdict};
 pub use crate::bindings::postgate::mail::transaction::VerdictKind;
+use crate::bindings::postgate::mail::transaction::{AcceptedRecipient, EarlierVerdict};
 pub use crate::bindings::postgate::mail::types::{Mailbox, Parameter};
 use crate::hook::Hook;
 use crate::message::Message;

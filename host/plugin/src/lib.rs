@@ -35,7 +35,5 @@ pub use failure::{Cause, OnFailure, Policy};
 pub use hook::{CONTRACT_VERSION, Hook, HookSet};
 pub use limits::{Keep, Limits};
 pub use message::{HEAD_BYTES, Message, MessageError, MessageWriter};
-pub use run::{
-    Authentication, Credentials, Decision, Delivery, End, Event, Fate, MessageDecision, Run,
-};
+pub use run::{Authentication, Credentials, Decision, Delivery, End, Event, Fate, MessageDecision, Run};
 pub use service::{Grants, SERVICES, Service, maildir};

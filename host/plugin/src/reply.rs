@@ -42,13 +42,13 @@ pub(crate) fn checked(reply: &types::Reply, class: Class) -> Result<Reply, Strin
     if !class.allows(reply.code) {
         return Err(format!("the reply code is {}; here it is {}", reply.code, class.name()));
     }
-    let enhanced = match reply.enhanced {
-        None => None,
-        Some(given) => Some(
-            Enhanced::new(given.class, given.subject, given.detail)
-                .ok_or_else(|| format!("{}.{}.{} is no enhanced status code", given.class, given.subject, given.detail))?,
-        ),
-    };
+    let enhanced =
+        match reply.enhanced {
+            None => None,
+            Some(given) => Some(Enhanced::new(given.class, given.subject, given.detail).ok_or_else(|| {
+                format!("{}.{}.{} is no enhanced status code", given.class, given.subject, given.detail)
+            })?),
+        };
     Reply::new(reply.code, enhanced, &reply.text).map_err(|error| error.to_string())
 }
 

@@ -200,7 +200,8 @@ impl Run {
         match decision {
             Decision::Accept => {
                 if let Some(transaction) = &mut self.context_mut().transaction {
-                    let accepted = crate::bindings::postgate::mail::transaction::AcceptedRecipient { mailbox, parameters };
+                    let accepted =
+                        crate::bindings::postgate::mail::transaction::AcceptedRecipient { mailbox, parameters };
                     transaction.recipients.push(accepted);
                 }
                 Decision::Accept
@@ -260,11 +261,7 @@ impl Run {
     }
 
     /// Takes the context back. An instance that failed is thrown away.
-    fn leave<T>(
-        &mut self,
-        called: Called,
-        answer: Result<wasmtime::Result<T>, Elapsed>,
-    ) -> Result<T, Failure> {
+    fn leave<T>(&mut self, called: Called, answer: Result<wasmtime::Result<T>, Elapsed>) -> Result<T, Failure> {
         let Called { mut instance, plugin, position, .. } = called;
         self.context = instance.take_context();
         self.fuel_used = plugin.facts.limits.fuel.saturating_sub(instance.store.get_fuel().unwrap_or_default());

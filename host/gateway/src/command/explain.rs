@@ -12,9 +12,7 @@ use super::table::{grouped, table};
 use super::{Exit, Failure, Format, to_json};
 use postgate_plugin::{Cause, Hash, Keep, OnFailure};
 
-use crate::config::{
-    Config, Grant, Listener, ListenerLimits, PluginLimits, Problem, Problems,
-};
+use crate::config::{Config, Grant, Listener, ListenerLimits, PluginLimits, Problem, Problems};
 
 pub(super) fn explain(config: &Config, listener: Option<&str>, format: Format) -> Result<String, Failure> {
     if let Some(name) = listener.filter(|name| !config.listeners.contains_key(*name)) {

@@ -14,8 +14,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::name::Hostname;
 use super::settings::{Extension, ListenerLimits, LogFormat, LogLevel};
-use postgate_plugin::{Cause, Hash, Keep, Policy};
 use super::units::{Count, Period, Size};
+use postgate_plugin::{Cause, Hash, Keep, Policy};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]

@@ -10,10 +10,10 @@ use super::name::{Hostname, NAME_WANTED, is_name, nearest};
 use super::origin::Origins;
 use super::problem::Problem;
 use super::settings::PluginLimits;
-use postgate_plugin::{Cause, OnFailure};
 use super::tree::Step;
 use super::units::{Count, Period, Size};
 use super::{Chain, Config, Engine, Grant, Link, Listener, Log, Machine, Plugin};
+use postgate_plugin::{Cause, OnFailure};
 
 /// A path of keys and places: `path!["chain", name, "plugins", 0]`.
 macro_rules! path {
@@ -166,9 +166,9 @@ impl Resolver<'_> {
                 self.wrong(place, format!("plugin \"{}\" stands in this chain already", link.plugin.escape_debug()));
             }
             let levels = [&link.on_failure, &chain.on_failure, everywhere];
-            let on_failure = OnFailure::from_fn(
-                |cause: Cause| levels.iter().find_map(|level| level.policy(cause)).unwrap_or_default(),
-            );
+            let on_failure = OnFailure::from_fn(|cause: Cause| {
+                levels.iter().find_map(|level| level.policy(cause)).unwrap_or_default()
+            });
             links.push(Link { plugin: link.plugin, on_failure });
         }
         Chain { links }

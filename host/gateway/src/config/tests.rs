@@ -50,7 +50,9 @@ fn a_small_file_is_enough() {
     let plugin = &config.plugins["policy"];
     assert_eq!(plugin.component, Path::new("/usr/lib/postgate/plugins/virtual-domains.wasm"));
     assert_eq!(plugin.limits.instances, config.engine.instances);
-    assert!(config.chains["main"].links[0].on_failure.iter().all(|(_, policy)| policy == postgate_plugin::Policy::Defer));
+    assert!(
+        config.chains["main"].links[0].on_failure.iter().all(|(_, policy)| policy == postgate_plugin::Policy::Defer)
+    );
 }
 
 #[test]
@@ -288,7 +290,8 @@ etc/p.toml:1:38: there is no chain "main"
 #[test]
 fn each_wrong_setting() {
     const POLICIES: &str = "none of defer, reject, skip, quarantine, disconnect";
-    const EXTENSIONS: &str = "none of PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, CHUNKING, AUTH, VRFY, EXPN, HELP";
+    const EXTENSIONS: &str =
+        "none of PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, CHUNKING, AUTH, VRFY, EXPN, HELP";
     const SIZE: &str = "expected a size such as \"64 MiB\", \"10 MB\" or a number of octets";
     const ADDRESS: &str = "such as \"192.0.2.1:25\"";
     for (setting, expected) in [

@@ -6,7 +6,8 @@ use postgate_plugin::{Delivery, Fate, MessageError, maildir};
 use postgate_smtp::{Answer, Enhanced, Reply};
 
 /// Nobody knows what became of it: the client is to send it again.
-pub(super) const NOT_DELIVERED: Reply = Reply::fixed(451, (4, 3, 0), "The message could not be delivered, try again later");
+pub(super) const NOT_DELIVERED: Reply =
+    Reply::fixed(451, (4, 3, 0), "The message could not be delivered, try again later");
 const DISK_FULL: Reply = Reply::fixed(452, (4, 3, 1), "Not enough room on disk, try again later");
 const HEADER_TOO_LONG: Reply = Reply::fixed(552, (5, 3, 4), "The header section is too long");
 

@@ -92,11 +92,7 @@ impl Run {
         transaction.map_or(0, |transaction| transaction.edits)
     }
 
-    fn judge_message(
-        &mut self,
-        position: usize,
-        answer: Result<MessageVerdict, Failure>,
-    ) -> Option<MessageDecision> {
+    fn judge_message(&mut self, position: usize, answer: Result<MessageVerdict, Failure>) -> Option<MessageDecision> {
         let plugin = self.entry(position).plugin.name().to_owned();
         let reply = |run: &Self, reply, class| checked(&reply, class).map_err(|detail| run.bad_answer(detail));
         let answer = answer.and_then(|verdict| match verdict {

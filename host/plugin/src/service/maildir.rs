@@ -79,7 +79,9 @@ fn file_name(part: &str) -> String {
     let mut name = String::with_capacity(part.len());
     let reserved = matches!(part, "tmp" | "new" | "cur");
     for (at, octet) in part.bytes().enumerate() {
-        let safe = octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'+' | b'=' | b'@') || (octet == b'.' && at > 0);
+        let safe = octet.is_ascii_alphanumeric()
+            || matches!(octet, b'-' | b'_' | b'+' | b'=' | b'@')
+            || (octet == b'.' && at > 0);
         if safe && !(reserved && at == 0) {
             name.push(octet.into());
         } else {

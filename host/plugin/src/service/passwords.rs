@@ -114,7 +114,8 @@ mod tests {
 
     fn hash_of(password: &str) -> String {
         use argon2::password_hash::{PasswordHasher, SaltString};
-        let argon = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, Params::new(8, 1, 1, None).unwrap());
+        let argon =
+            Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, Params::new(8, 1, 1, None).unwrap());
         let salt = SaltString::from_b64("c29tZXNhbHRzYWx0").unwrap();
         argon.hash_password(password.as_bytes(), &salt).unwrap().to_string()
     }
