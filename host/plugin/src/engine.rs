@@ -11,6 +11,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 use crate::bindings::Everything;
 use crate::cache::{Cache, CacheError};
 use crate::limits::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
+use crate::pulse::Pulse;
 use crate::service::passwords::Verifier;
 use crate::state::State;
 
@@ -42,6 +43,7 @@ struct Parts {
     linker: Linker<State>,
     cache: Option<Cache>,
     passwords: Arc<Verifier>,
+    pulse: Pulse,
     places: Arc<Semaphore>,
     memory_bytes: usize,
 }
@@ -70,8 +72,10 @@ impl Engine {
         let wasmtime = wasmtime::Engine::new(&settings(config)).map_err(start)?;
         let linker = linker(&wasmtime).map_err(start)?;
         let cache = config.cache.as_deref().map(|directory| Cache::open(directory, &wasmtime)).transpose()?;
+        let pulse = Pulse::new(wasmtime.weak()).map_err(|error| start(error.into()))?;
         Ok(Self(Arc::new(Parts {
             linker,
+            pulse,
             cache,
             passwords: Arc::new(Verifier::new(config.password_workers)),
             places: Arc::new(Semaphore::new(config.instances.min(Semaphore::MAX_PERMITS))),
@@ -96,6 +100,10 @@ impl Engine {
         &self.0.passwords
     }
 
+    pub(crate) fn pulse(&self) -> &Pulse {
+        &self.0.pulse
+    }
+
     pub(crate) fn places(&self) -> &Arc<Semaphore> {
         &self.0.places
     }
@@ -112,6 +120,7 @@ fn settings(config: &EngineConfig) -> Config {
     let mut settings = Config::new();
     settings
         .consume_fuel(true)
+        .epoch_interruption(true)
         .concurrency_support(false)
         .wasm_memory64(false)
         .relaxed_simd_deterministic(true)

@@ -1,7 +1,8 @@
 //! One live instance of a plugin: made, called within its limits, thrown away when it fails.
 //!
-//! A call burns fuel, and every [`YIELD_FUEL`] units of it the guest's thread goes back to the other sessions, so that an
-//! endless loop costs its own session and nobody else's. The deadline is wall-clock time around the whole call.
+//! A call burns fuel, and every [`YIELD_FUEL`] units of it, or every millisecond (`pulse.rs`), the guest's thread goes back to the
+//! other sessions, so that an endless loop costs its own session and nobody else's. The deadline is wall-clock time around
+//! the whole call.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::component::{LoadError, Plugin};
 use crate::context::Context;
 use crate::failure::{Cause, Failure};
 use crate::hook::{Guests, Hook};
+use crate::pulse::{FIRST_BEATS, FURTHER_BEATS};
 use crate::state::State;
 
 /// An instance and its store.
@@ -38,7 +40,9 @@ impl Instance {
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(plugin.facts.limits.transfer_bytes);
         store.set_max_component_handles(MAX_HANDLES);
+        store.epoch_deadline_async_yield_and_update(FURTHER_BEATS);
         fuel(&mut store);
+        let _running = plugin.engine.pulse().run();
         match timeout(deadline, plugin.pre.instantiate_async(&mut store)).await {
             Ok(Ok(instance)) => Ok(Self { store, guests: Guests::default(), instance, _places: places }),
             Ok(Err(error)) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
@@ -100,7 +104,9 @@ fn place(places: &Arc<Semaphore>) -> impl Future<Output = Option<OwnedSemaphoreP
     async move { places.acquire_owned().await.ok() }
 }
 
+/// Fills up the fuel, and sets when the guest is to give way: by fuel or by time, whatever comes first.
 fn fuel(store: &mut Store<State>) {
+    store.set_epoch_deadline(FIRST_BEATS);
     let fuel = store.data().facts.limits.fuel;
     let filled = store.set_fuel(fuel).and_then(|()| store.fuel_async_yield_interval(Some(YIELD_FUEL)));
     debug_assert!(filled.is_ok(), "invariant: the engine counts fuel");

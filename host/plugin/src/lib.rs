@@ -19,6 +19,7 @@ mod hook;
 mod instance;
 mod limits;
 mod message;
+mod pulse;
 mod reply;
 mod run;
 mod service;

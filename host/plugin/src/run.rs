@@ -28,6 +28,7 @@ use crate::hook::Hook;
 use crate::instance::Instance;
 use crate::limits::Keep;
 use crate::message::Message;
+use crate::pulse::Running;
 use crate::reply::{Class, checked};
 
 /// What the host makes of the verdicts of one hook.
@@ -60,6 +61,7 @@ struct Called {
     plugin: Arc<Plugin>,
     position: usize,
     deadline: Duration,
+    _running: Running,
 }
 
 /// Calls a function of a hook in the instance at one position of the chain.
@@ -257,7 +259,8 @@ impl Run {
         let mut context = self.context.take().expect("invariant: the context is lent only while a call is awaited");
         context.hook = hook;
         instance.begin(context);
-        Ok(Called { instance, deadline: plugin.facts.limits.deadline, plugin, position })
+        let _running = plugin.engine.pulse().run();
+        Ok(Called { instance, deadline: plugin.facts.limits.deadline, plugin, position, _running })
     }
 
     /// Takes the context back. An instance that failed is thrown away.

@@ -71,6 +71,6 @@ fn log_to_stderr(config: &Config) {
     }
 }
 
-/// Tasks that a thread runs before it looks for new input: a guest in a loop gives way every 0.1 ms, so that octets
-/// of others wait for about 2 ms at most.
-const TASKS_BETWEEN_POLLS: u32 = 16;
+/// Tasks that a thread runs before it looks for new input. A guest in a loop gives way every 0.1 ms, and one that keeps the host
+/// busy every millisecond: octets of others wait for that times this at most.
+const TASKS_BETWEEN_POLLS: u32 = 4;
