@@ -4,9 +4,12 @@
 //! clients) and runs them.
 
 mod architecture;
+mod clients;
 mod contract;
 mod delivery;
+mod dialogues;
 mod fairness;
 mod load;
 mod misbehaviour;
+mod process;
 mod support;

@@ -11,7 +11,7 @@ const DEFERRED: &str = "451 4.3.0 Local error in processing, try again later";
 fn gateway(name: &str, on_failure: &str) -> Gateway {
     let plugins = [
         plugin(name, "misbehave", "[\"log\"]"),
-        format!("[plugin.{name}.limits]\nfuel = 300_000_000\nmemory = \"64 MiB\"\ndeadline = \"700 ms\"\n"),
+        format!("[plugin.{name}.limits]\nfuel = 100_000_000\nmemory = \"64 MiB\"\ndeadline = \"1500 ms\"\n"),
         plugin("delivery", "discard", "[]"),
     ];
     let chain = format!("[{{ plugin = \"{name}\", on-failure = {on_failure} }}, \"delivery\"]");
@@ -241,7 +241,7 @@ fn a_policy_can_be_for_one_cause() {
 }
 
 /// RFC 4648 section 4.
-pub fn base64(octets: &[u8]) -> String {
+pub(crate) fn base64(octets: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in octets.chunks(3) {

@@ -5,20 +5,20 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A connection to the gateway. Waiting for a reply longer than a minute fails the test.
-pub struct Client {
+pub(crate) struct Client {
     reader: BufReader<TcpStream>,
 }
 
 impl Client {
     /// Connects, and reads the banner.
-    pub fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let (client, banner) = Self::greeted(address);
         assert!(banner.starts_with("220 "), "{banner}");
         client
     }
 
     /// Connects; the banner may be a refusal.
-    pub fn greeted(address: SocketAddr) -> (Self, String) {
+    pub(crate) fn greeted(address: SocketAddr) -> (Self, String) {
         let stream = TcpStream::connect(address).expect("the gateway listens");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
         stream.set_nodelay(true).expect("a socket");
@@ -28,12 +28,12 @@ impl Client {
     }
 
     /// Sends octets as they are.
-    pub fn send(&mut self, octets: &[u8]) {
+    pub(crate) fn send(&mut self, octets: &[u8]) {
         self.reader.get_mut().write_all(octets).expect("the gateway reads");
     }
 
     /// Reads one reply, all its lines, joined by LF.
-    pub fn reply(&mut self) -> String {
+    pub(crate) fn reply(&mut self) -> String {
         let mut text = String::new();
         loop {
             let mut line = String::new();
@@ -50,14 +50,14 @@ impl Client {
     }
 
     /// Sends a command line, and reads its reply.
-    pub fn say(&mut self, line: &str) -> String {
+    pub(crate) fn say(&mut self, line: &str) -> String {
         self.send(format!("{line}\r\n").as_bytes());
         self.reply()
     }
 
     /// Says a line, whose reply must begin so.
     #[track_caller]
-    pub fn expect(&mut self, line: &str, begin: &str) -> String {
+    pub(crate) fn expect(&mut self, line: &str, begin: &str) -> String {
         let reply = self.say(line);
         assert!(reply.starts_with(begin), "{line}: expected {begin}, got {reply}");
         reply
@@ -65,7 +65,7 @@ impl Client {
 
     /// Sends a message in one transaction, and reads the reply to its mail data. `text` has no dots at the beginning of lines.
     #[track_caller]
-    pub fn message(&mut self, from: &str, to: &[&str], text: &str) -> String {
+    pub(crate) fn message(&mut self, from: &str, to: &[&str], text: &str) -> String {
         self.expect(&format!("MAIL FROM:<{from}>"), "250");
         for to in to {
             self.expect(&format!("RCPT TO:<{to}>"), "250");
@@ -75,7 +75,7 @@ impl Client {
     }
 
     /// Whether the gateway has closed the connection.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         matches!(self.reader.read(&mut [0]), Ok(0))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, Once, PoisonError};
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// Begins to capture, once for all tests.
-pub fn capture() {
+pub(crate) fn capture() {
     static BEGIN: Once = Once::new();
     BEGIN.call_once(|| {
         let level = tracing_subscriber::filter::LevelFilter::DEBUG;
@@ -15,7 +15,7 @@ pub fn capture() {
 }
 
 /// The lines so far that have all of these texts in them.
-pub fn lines(texts: &[&str]) -> Vec<serde_json::Value> {
+pub(crate) fn lines(texts: &[&str]) -> Vec<serde_json::Value> {
     let octets = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     let log = String::from_utf8_lossy(&octets);
     let has = |line: &&str| texts.iter().all(|text| line.contains(text));
