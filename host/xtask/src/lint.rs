@@ -18,7 +18,7 @@ pub(crate) fn lint(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         .args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"])
         .run()?;
     if answers("cargo", &["deny", "--version"]) {
-        workspace.cargo("checking the dependencies").args(["deny", "--log-level", "error", "check"]).run()?;
+        check_dependencies(workspace)?;
     } else {
         step::complain("**** DEPENDENCIES ARE NOT CHECKED: no cargo-deny (cargo install --locked cargo-deny) ****");
     }
@@ -30,4 +30,18 @@ pub(crate) fn lint(workspace: &Workspace, arguments: &[String]) -> Result<()> {
             .run()?;
     }
     Ok(())
+}
+
+/// By `deny.toml`. The database of advisories comes from the network; all else does not need it.
+fn check_dependencies(workspace: &Workspace) -> Result<()> {
+    let deny = |what| workspace.cargo(what).args(["deny", "--log-level", "error"]);
+    deny("checking the dependencies").args(["check", "licenses", "bans", "sources"]).run()?;
+    match deny("fetching the database of advisories").args(["fetch", "db"]).quiet().run() {
+        Ok(()) => deny("checking for advisories").args(["check", "--disable-fetch", "advisories"]).run(),
+        Err(error) => {
+            step::complain(&format!("{error:#}"));
+            step::complain("**** NO DATABASE OF ADVISORIES: THE DEPENDENCIES ARE NOT CHECKED FOR THEM ****");
+            Ok(())
+        }
+    }
 }
