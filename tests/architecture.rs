@@ -51,10 +51,23 @@ fn dependencies(folder: &str) -> Vec<String> {
 
 #[test]
 fn the_protocol_has_no_input_or_output() {
-    let words =
-        ["TcpStream", "UdpSocket", "ToSocketAddrs", "std::fs", "std::env", "std::io", "std::thread", "SystemTime", "Instant::now", "tokio", "tracing", "println!"];
+    let words = [
+        "TcpStream",
+        "UdpSocket",
+        "ToSocketAddrs",
+        "std::fs",
+        "std::env",
+        "std::io",
+        "std::thread",
+        "SystemTime",
+        "Instant::now",
+        "tokio",
+        "tracing",
+        "println!",
+    ];
     // The reader of dialogue files is for tests.
-    let dialogue: Vec<_> = sources("host/smtp/src").into_iter().filter(|path| path.to_string_lossy().contains("dialogue")).collect();
+    let dialogue: Vec<_> =
+        sources("host/smtp/src").into_iter().filter(|path| path.to_string_lossy().contains("dialogue")).collect();
     let dialogue: Vec<_> = dialogue.iter().map(|path| path.to_str().unwrap()).collect();
     absent("host/smtp/src", &words, &dialogue);
     assert_eq!(dependencies("host/smtp"), ["memchr"]);

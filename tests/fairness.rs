@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use postgate_plugin::{
-    Chain, Decision, Engine, EngineConfig, Entry, Grants, Hook, Keep, Limits, OnFailure, Plugin, PluginConfig, Run, SessionFacts,
+    Chain, Decision, Engine, EngineConfig, Entry, Grants, Hook, Keep, Limits, OnFailure, Plugin, PluginConfig, Run,
+    SessionFacts,
 };
 
 use crate::support::{component, target};
@@ -15,7 +16,8 @@ use crate::support::{component, target};
 fn a_loop_gives_way_to_other_sessions() {
     let runtime = tokio::runtime::Builder::new_current_thread().event_interval(4).enable_all().build().unwrap();
     runtime.block_on(async {
-        let config = EngineConfig { instances: 4, cache: Some(target().join("tmp/compiled")), ..EngineConfig::default() };
+        let config =
+            EngineConfig { instances: 4, cache: Some(target().join("tmp/compiled")), ..EngineConfig::default() };
         let engine = Engine::new(&config).unwrap();
         let plugin = Plugin::load(&engine, misbehave(2_000_000_000)).await.unwrap();
         assert!(plugin.hooks().contains(Hook::Recipient));
@@ -39,7 +41,8 @@ fn ask(chain: Arc<Chain>, recipient: &str, times: usize) -> impl Future<Output =
     let recipient: postgate_smtp::Mailbox = recipient.parse().unwrap();
     let address = "127.0.0.1:25".parse().unwrap();
     let (listener, id) = ("smtp".into(), "1".into());
-    let session = SessionFacts { id, listener, remote: address, local: address, hello: None, tls: None, identity: None };
+    let session =
+        SessionFacts { id, listener, remote: address, local: address, hello: None, tls: None, identity: None };
     let mut run = Run::new(chain, session);
     async move {
         let mut decisions = Vec::new();
