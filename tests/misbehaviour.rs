@@ -42,8 +42,22 @@ const WORDS: &[(&str, &[&str])] = &[
 
 /// Replies that break the contract.
 const REPLIES: &[&str] = &[
-    "huge-reply", "many-lines", "long-line", "crlf", "bare-cr", "bare-lf", "nul", "code-999", "code-250", "code-354", "code-99",
-    "code-5500", "code-560", "wrong-class", "wrong-subject", "defer-550",
+    "huge-reply",
+    "many-lines",
+    "long-line",
+    "crlf",
+    "bare-cr",
+    "bare-lf",
+    "nul",
+    "code-999",
+    "code-250",
+    "code-354",
+    "code-99",
+    "code-5500",
+    "code-560",
+    "wrong-class",
+    "wrong-subject",
+    "defer-550",
 ];
 
 /// Says each word by `say`, and looks at reply and cause; a good recipient in between shows that the session goes on.
@@ -136,14 +150,21 @@ fn at_observe_it_changes_nothing() {
 fn at_hello_authenticate_and_the_directory() {
     let gateway = gateway("bad-others", "\"defer\"");
     let mut client = gateway.client();
-    for (word, cause) in [("trap", "trap"), ("bad-keyword", "reply"), ("many-keywords", "reply"), ("code-250", "reply")] {
+    for (word, cause) in [("trap", "trap"), ("bad-keyword", "reply"), ("many-keywords", "reply"), ("code-250", "reply")]
+    {
         // RFC 2034 section 4: no enhanced code in the reply to a greeting.
         let reply = client.say(&format!("EHLO {word}.example"));
         assert_eq!(reply, DEFERRED.replace("4.3.0 ", ""), "{word}");
         assert_eq!(causes("bad-others", "hello").last().map(String::as_str), Some(cause), "{word}");
     }
     client.expect("EHLO client.example", "250");
-    for (word, cause) in [("trap", "trap"), ("bad-identity", "reply"), ("long-identity", "reply"), ("weak-keys", "reply"), ("sleep", "deadline")] {
+    for (word, cause) in [
+        ("trap", "trap"),
+        ("bad-identity", "reply"),
+        ("long-identity", "reply"),
+        ("weak-keys", "reply"),
+        ("sleep", "deadline"),
+    ] {
         let initial = base64(format!("\0{word}\0secret").as_bytes());
         client.expect(&format!("AUTH PLAIN {initial}"), "454 4.7.0");
         assert_eq!(causes("bad-others", "authenticate").last().map(String::as_str), Some(cause), "{word}");
@@ -219,7 +240,10 @@ fn each_policy_speaks_for_a_failure() {
                 let held = gateway.messages("quarantine/plugin-failed");
                 assert_eq!(held.len(), 1);
                 assert!(held[0].contains("X-Postgate-Recipient: <trap@example.org>\r\n"), "{}", held[0]);
-                assert!(held[0].contains("X-Postgate-Reverse-Path: <a@example.org>\r\n") && held[0].contains("Subject: held"));
+                assert!(
+                    held[0].contains("X-Postgate-Reverse-Path: <a@example.org>\r\n")
+                        && held[0].contains("Subject: held")
+                );
             }
         }
         if policy == "disconnect" {
@@ -245,7 +269,8 @@ pub(crate) fn base64(octets: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in octets.chunks(3) {
-        let number = group.iter().chain([0, 0].iter()).take(3).fold(0_usize, |number, octet| number << 8 | usize::from(*octet));
+        let number =
+            group.iter().chain([0, 0].iter()).take(3).fold(0_usize, |number, octet| number << 8 | usize::from(*octet));
         for place in 0..4 {
             let digit = char::from(DIGITS[number >> (18 - 6 * place) & 63]);
             text.push(if place <= group.len() { digit } else { '=' });
