@@ -1,6 +1,6 @@
 //! One live instance of a plugin: made, called within its limits, thrown away when it fails.
 //!
-//! A call burns fuel, and every [`YIELD_FUEL`] units of it, or every millisecond (`pulse.rs`), the guest's thread goes back to the
+//! A call burns fuel, and every [`YIELD_FUEL`] units of it, or every two milliseconds (`pulse.rs`), the guest's thread goes back to the
 //! other sessions, so that an endless loop costs its own session and nobody else's. The deadline is wall-clock time around
 //! the whole call.
 

@@ -1,4 +1,4 @@
-//! The pulse: a thread that tells running guests every millisecond that time has passed.
+//! The pulse: a thread that tells running guests every two milliseconds that time has passed.
 //!
 //! A guest gives way when it has burnt [`YIELD_FUEL`](crate::instance) units; but a guest that does nothing but call the host burns
 //! little fuel in much time. The pulse reaches it between two instructions. While no guest runs the thread sleeps.
@@ -92,12 +92,12 @@ fn beat(engine: &EngineWeak, needed: &Needed) {
     }
 }
 
-const BEAT: Duration = Duration::from_millis(1);
+const BEAT: Duration = Duration::from_millis(2);
 
 /// After so many beats without a guest the thread sleeps.
 const IDLE_BEATS: u32 = 100;
 
-/// Beats that a call may last before it gives way the first time: one is the rest of the running millisecond.
+/// Beats that a call may last before it gives way the first time: one is the rest of the running beat.
 pub(crate) const FIRST_BEATS: u64 = 2;
 
 /// And then each time.

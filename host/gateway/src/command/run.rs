@@ -72,5 +72,5 @@ fn log_to_stderr(config: &Config) {
 }
 
 /// Tasks that a thread runs before it looks for new input. A guest in a loop gives way every 0.1 ms, and one that keeps the host
-/// busy every millisecond: octets of others wait for that times this at most.
+/// busy every two milliseconds: octets of others wait for that times this at most.
 const TASKS_BETWEEN_POLLS: u32 = 4;
