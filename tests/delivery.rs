@@ -157,3 +157,15 @@ fn an_open_transaction_may_finish_when_the_gateway_stops() {
     assert_eq!(fs::read_dir(data.join("mail/example.org/bob/new")).unwrap().count(), 1);
     assert!(std::net::TcpStream::connect(address).is_err());
 }
+
+/// A client that is closed while it is still sending hears the last reply, and no broken connection.
+#[test]
+fn the_last_reply_arrives_although_the_client_goes_on_sending() {
+    use std::io::{Read, Write};
+    let gateway = Gateway::start(&quickstart());
+    let mut stream = std::net::TcpStream::connect(gateway.address).unwrap();
+    stream.write_all(&b"NONSENSE\r\n".repeat(50_000)).unwrap();
+    let mut heard = String::new();
+    stream.read_to_string(&mut heard).expect("an end, not a reset");
+    assert!(heard.lines().last().is_some_and(|line| line.starts_with("421 4.7.0 ")), "{heard}");
+}

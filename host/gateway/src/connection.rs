@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use postgate_plugin::End;
 use postgate_smtp::{Close, Event, Session};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, timeout};
@@ -55,6 +56,10 @@ impl Connection {
                 End::Lost
             }
         };
+        match end {
+            End::Refused | End::Timeout | End::Shutdown => self.linger().await,
+            End::Quit | End::Lost => {}
+        }
         Box::pin(self.stage.end(end)).await;
         let transactions = self.stage.transactions();
         let session = self.stage.session();
@@ -171,6 +176,28 @@ impl Connection {
         }
     }
 
+    /// We close, and the client may still be sending: were the socket dropped with octets unread, the system would tell the client
+    /// that the connection broke, and might throw our last reply away. So what it sends is read for a little while.
+    async fn linger(&mut self) {
+        let mut left = LINGER_BYTES;
+        let drain = async {
+            self.stream.shutdown().await?;
+            while left > 0 {
+                self.stream.readable().await?;
+                let mut buffer = Buffer::take();
+                match self.stream.try_read(buffer.room()) {
+                    Ok(0) => break,
+                    Ok(octets) => left = left.saturating_sub(octets),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            io::Result::Ok(())
+        };
+        // Whatever comes of it, the connection is closed now.
+        let _ = timeout(LINGER, drain).await;
+    }
+
     /// Writes the output. A client that does not read is waited for as long as one that does not write.
     async fn write(&mut self) -> io::Result<()> {
         while !self.session.output().is_empty() {
@@ -198,6 +225,10 @@ fn end(close: Close) -> End {
 
 /// A session that is idle for so long between transactions gives its instances back.
 const REST_AFTER: Duration = Duration::from_secs(1);
+
+/// How long, and for how many octets, a client that we close is listened to.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1 << 20;
 
 /// Replies are written together, up to so many octets.
 const MAX_OUTPUT_BYTES: usize = 16 << 10;
