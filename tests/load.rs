@@ -163,3 +163,27 @@ fn a_maildir_that_cannot_be_written_to() {
     let problem = support::runtime().block_on(postgate::site::Site::load(&config)).map(drop).unwrap_err().to_string();
     assert!(problem.contains("mail can't be written to") && problem.contains("grants"), "{problem}");
 }
+
+/// A component is compiled once: the second start takes the compiled form from the cache, and one that is damaged is made anew.
+#[test]
+fn compiled_components_are_kept() {
+    let data = tempfile::tempdir().unwrap();
+    let text = one_chain("[\"policy\"]", &plugin("policy", "discard", "[]"));
+    let overrides = [format!("data-dir={}", data.path().display()), "engine.instances=4".to_owned()];
+    let machine = postgate::config::Machine { hostname: "mx.example.org".to_owned(), cores: 1 };
+    let config = postgate::config::Config::parse(&data.path().join("test.toml"), text, &overrides, &machine).unwrap();
+    let start = || support::runtime().block_on(postgate::site::Site::load(&config)).map(drop).unwrap();
+    let kept = || {
+        let entries = fs::read_dir(data.path().join("cache")).unwrap().map(|entry| entry.unwrap().path());
+        entries.map(|path| (path.clone(), fs::metadata(&path).unwrap().modified().unwrap())).collect::<Vec<_>>()
+    };
+    start();
+    let first = kept();
+    assert_eq!(first.len(), 1);
+    assert!(first[0].0.extension().is_some_and(|extension| extension == "cwasm"));
+    start();
+    assert_eq!(kept(), first, "the second start compiles nothing");
+    fs::write(&first[0].0, b"damaged").unwrap();
+    start();
+    assert!(fs::metadata(&first[0].0).unwrap().len() > 1000, "a damaged one is made anew");
+}
