@@ -6,6 +6,7 @@
 mod components;
 mod guests;
 mod lint;
+mod peers;
 mod step;
 mod tools;
 mod workspace;
@@ -88,15 +89,45 @@ fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     workspace.cargo("testing the workspace").args(["test", "--workspace"]).args(arguments).run()
 }
 
-/// The benchmarks of the protocol and of the plugin host.
+/// The measurements: all, or one of them.
 fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let core = "postgate-smtp";
+    let plugin = "postgate-plugin";
+    match arguments.split_first() {
+        Some((which, rest)) if which == "core" => criterion(workspace, &[core], rest),
+        Some((which, rest)) if which == "plugin" => criterion(workspace, &[plugin], rest),
+        Some((which, rest)) if which == "peers" => peers::peers(workspace, number(rest, "--turns", TURNS)?),
+        Some((which, rest)) if which == "delivery" => peers::delivery(workspace, number(rest, "--messages", MESSAGES)?),
+        Some((unknown, _)) => bail!("no measurement `{unknown}`\n\n{USAGE}"),
+        None => {
+            criterion(workspace, &[core, plugin], &[])?;
+            peers::peers(workspace, TURNS)?;
+            peers::delivery(workspace, MESSAGES)
+        }
+    }
+}
+
+/// The benchmarks of these crates.
+fn criterion(workspace: &Workspace, packages: &[&str], arguments: &[String]) -> Result<()> {
     build_components(workspace, &[Kind::Plugin, Kind::Guest])?;
     guests::build_guests(workspace)?;
-    workspace
-        .cargo("measuring the protocol and the plugin host")
-        .args(["bench", "--package", "postgate-smtp", "--package", "postgate-plugin", "--benches"])
-        .args(arguments)
-        .run()
+    let mut step = workspace.cargo(&format!("measuring {}", packages.join(" and "))).args(["bench", "--benches"]);
+    for package in packages {
+        step = step.args(["--package", package]);
+    }
+    step.args(arguments).run()
+}
+
+/// A number behind the one option that there is.
+fn number(arguments: &[String], option: &str, default: u32) -> Result<u32> {
+    match arguments {
+        [] => Ok(default),
+        [name, value] if name == option => {
+            let number = value.parse().ok().filter(|number| (1..=NUMBER_MAX).contains(number));
+            number.with_context(|| format!("{option} takes a number from 1 to {NUMBER_MAX}, not `{value}`"))
+        }
+        [unknown, ..] => bail!("there is `{option} NUMBER` and nothing else, not `{unknown}`"),
+    }
 }
 
 fn build_gateway(workspace: &Workspace, profile: Profile) -> Result<std::path::PathBuf> {
@@ -139,6 +170,12 @@ fn refuse(arguments: &[String]) -> Result<()> {
     }
 }
 
+/// Of `bench peers`: five give ratios within about 5 % on a machine that does something else too.
+const TURNS: u32 = 5;
+/// Of `bench delivery`.
+const MESSAGES: u32 = 100_000;
+const NUMBER_MAX: u32 = 10_000_000;
+
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
@@ -146,7 +183,11 @@ usage: cargo xtask COMMAND
                                 the arguments are those of `postgate run`, such as --set key=value
   build [--release]             builds gateway and plugins
   test [ARGUMENTS]              fetches what the tests need, and passes the arguments to `cargo test --workspace`
-  bench [ARGUMENTS]             measures the protocol and the plugin host
+  bench                         all of these:
+  bench core [ARGUMENTS]        measures the protocol; the arguments are those of `cargo bench`
+  bench plugin [ARGUMENTS]      measures the plugin host
+  bench peers [--turns N]       measures the gateway beside Postfix's smtp-sink
+  bench delivery [--messages N] delivers 100,000 messages into a Maildir, and counts them
   lint [--fast]                 format, clippy, cargo-deny; without --fast the documentation too";
 
 const HINT: &str = "\

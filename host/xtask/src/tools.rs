@@ -95,6 +95,19 @@ pub(crate) fn clients() -> Result<()> {
     }
 }
 
+/// What `bench peers` measures with: Postfix's smtp-sink and smtp-source, and what holds them and ends them.
+pub(crate) fn peers() -> Result<()> {
+    provide(PEERS)
+}
+
+/// Where a program of Postfix is: Debian puts them where only root looks.
+pub(crate) fn postfix_program(name: &str) -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let directories = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    let program = directories.map(|directory| directory.join(name)).find(|program| program.is_file());
+    program.with_context(|| format!("{name} of Postfix is not there"))
+}
+
 /// A program that must be there.
 struct Program {
     name: &'static str,
@@ -109,6 +122,13 @@ const CLIENTS: &[Program] = &[
     Program { name: "swaks", probe: &["--version"], package: "swaks" },
     Program { name: "curl", probe: &["--version"], package: "curl" },
     Program { name: "sh", probe: &["-c", "PATH=$PATH:/usr/sbin command -v smtp-source"], package: "postfix" },
+];
+
+const PEERS: &[Program] = &[
+    Program { name: "sh", probe: &["-c", "PATH=$PATH:/usr/sbin command -v smtp-source"], package: "postfix" },
+    Program { name: "sh", probe: &["-c", "PATH=$PATH:/usr/sbin command -v smtp-sink"], package: "postfix" },
+    Program { name: "setpriv", probe: &["--pdeathsig", "KILL", "true"], package: "util-linux" },
+    Program { name: "timeout", probe: &["--foreground", "9", "true"], package: "coreutils" },
 ];
 
 /// Installs the packages of the programs that are missing, if this is Debian and we may.
