@@ -11,7 +11,7 @@ use postgate_plugin::End;
 use postgate_smtp::{Close, Event, Session};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, timeout};
 
 use crate::buffer::Buffer;
@@ -48,8 +48,8 @@ impl Connection {
     }
 
     /// Serves the client until the session is over. `stop` asks it to come to an end soon.
-    pub(crate) async fn serve(mut self, stop: &Notify) {
-        let end = match self.dialogue(stop).await {
+    pub(crate) async fn serve(mut self, mut stop: watch::Receiver<bool>) {
+        let end = match self.dialogue(&mut stop).await {
             Ok(end) => end,
             Err(error) => {
                 tracing::debug!(session = self.stage.session().id, %error, "connection lost");
@@ -68,14 +68,14 @@ impl Connection {
             listener = &*session.listener,
             remote = %session.remote,
             transactions,
-            end = ?end,
+            end = end_name(end),
             "session ended"
         );
     }
 
-    async fn dialogue(&mut self, stop: &Notify) -> io::Result<End> {
+    async fn dialogue(&mut self, stop: &mut watch::Receiver<bool>) -> io::Result<End> {
         let timer = tokio::time::sleep(REST_AFTER);
-        let stopping = stop.notified();
+        let stopping = async { drop(stop.wait_for(|stop| *stop).await) };
         tokio::pin!(timer, stopping);
         let mut is_stopping = false;
         let mut flow = Box::pin(self.work(&[])).await?;
@@ -220,6 +220,16 @@ fn end(close: Close) -> End {
         Close::Refused | Close::TooManyErrors | Close::OutOfStep => End::Refused,
         Close::Timeout => End::Timeout,
         Close::Shutdown => End::Shutdown,
+    }
+}
+
+const fn end_name(end: End) -> &'static str {
+    match end {
+        End::Quit => "quit",
+        End::Lost => "lost",
+        End::Timeout => "timeout",
+        End::Refused => "refused",
+        End::Shutdown => "shutdown",
     }
 }
 

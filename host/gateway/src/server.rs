@@ -9,7 +9,7 @@ use std::time::Duration;
 use postgate_plugin::{Run, SessionFacts};
 use postgate_smtp::Session;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -84,12 +84,12 @@ impl Server {
 
 impl Port {
     async fn serve(self, mut stopped: watch::Receiver<bool>, grace: Duration) -> usize {
-        let stop = Arc::new(Notify::new());
+        let told = stopped.clone();
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = self.socket.accept() => match accepted {
-                    Ok((stream, remote)) => self.admit(stream, remote, &stop, &mut connections),
+                    Ok((stream, remote)) => self.admit(stream, remote, &told, &mut connections),
                     Err(error) => self.not_accepted(&error).await,
                 },
                 Some(_) = connections.join_next() => {}
@@ -97,7 +97,6 @@ impl Port {
             }
         }
         drop(self.socket);
-        stop.notify_waiters();
         let finished = timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
         let left = connections.len();
         if finished.is_err() {
@@ -108,7 +107,13 @@ impl Port {
     }
 
     /// Begins a session, if there is room for it.
-    fn admit(&self, stream: TcpStream, remote: SocketAddr, stop: &Arc<Notify>, connections: &mut JoinSet<()>) {
+    fn admit(
+        &self,
+        stream: TcpStream,
+        remote: SocketAddr,
+        stop: &watch::Receiver<bool>,
+        connections: &mut JoinSet<()>,
+    ) {
         let limits = &self.door.settings.limits;
         let bounds = (limits.connections.number(), limits.connections_per_address.number());
         let Some(place) = Callers::enter(&self.callers, remote.ip(), bounds) else {
@@ -139,7 +144,7 @@ impl Port {
         let stop = stop.clone();
         connections.spawn(async move {
             let _place = place;
-            connection.serve(&stop).await;
+            connection.serve(stop).await;
         });
     }
 

@@ -255,6 +255,7 @@ impl Stage {
             MessageDecision::Quarantine { label } => {
                 let recipients = self.run.recipients();
                 if let Err(reply) = self.quarantine(&id, label, &recipients).await {
+                    self.run.observe(Event::TransactionReset).await;
                     return Answer::No(reply);
                 }
                 self.run.observe(Event::TransactionQuarantined).await;

@@ -13,7 +13,7 @@ impl<const CAPACITY: usize> Buffer<CAPACITY> {
     pub(crate) fn extend(&mut self, octets: &[u8]) {
         let len = self.0.len() + octets.len();
         if len > SMALL_BYTES && self.0.capacity() < CAPACITY {
-            let mut large = pooled(CAPACITY);
+            let mut large = pooled(CAPACITY + PIECE_BYTES);
             large.extend_from_slice(&self.0);
             self.0 = large;
         }
@@ -35,7 +35,7 @@ impl<const CAPACITY: usize> Deref for Buffer<CAPACITY> {
 
 impl<const CAPACITY: usize> Drop for Buffer<CAPACITY> {
     fn drop(&mut self) {
-        if self.0.capacity() >= CAPACITY {
+        if self.0.capacity() == CAPACITY + PIECE_BYTES {
             let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
             if pool.len() < MAX_POOLED {
                 self.0.clear();
@@ -47,7 +47,7 @@ impl<const CAPACITY: usize> Drop for Buffer<CAPACITY> {
 
 fn pooled(capacity: usize) -> Vec<u8> {
     let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    let fits = pool.iter().position(|buffer| (capacity..2 * capacity).contains(&buffer.capacity()));
+    let fits = pool.iter().position(|buffer| buffer.capacity() == capacity);
     fits.map_or_else(|| Vec::with_capacity(capacity), |at| pool.swap_remove(at))
 }
 
@@ -55,6 +55,9 @@ static POOL: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
 /// Buffers that are kept.
 const MAX_POOLED: usize = 32;
+
+/// The last piece that is put into a buffer may go so far beyond its capacity.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Up to so many octets a buffer is an ordinary vector.
 const SMALL_BYTES: usize = 32 << 10;
@@ -72,7 +75,8 @@ mod tests {
         assert_eq!(buffer.len(), 50_005);
         assert!(buffer.starts_with(b"smallx"));
         drop(buffer);
-        let again = pooled(100_000);
-        assert!(again.is_empty() && again.capacity() >= 100_000);
+        let again = pooled(100_000 + PIECE_BYTES);
+        assert!(again.is_empty() && again.capacity() == 100_000 + PIECE_BYTES);
+        assert!(POOL.lock().unwrap().iter().all(|buffer| buffer.capacity() != 100_000 + PIECE_BYTES));
     }
 }

@@ -3,9 +3,9 @@
 //! A compiled component is machine code: whoever can write here runs code in this process. So the directory belongs to the
 //! user that the host runs as and nobody else may write to it, or it is not used at all.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,7 +52,7 @@ impl Cache {
         let trouble = |source| CacheError::Directory { directory: directory.to_path_buf(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(trouble)?;
         let found = fs::metadata(directory).map_err(trouble)?;
-        let user = effective_user();
+        let user = rustix::process::geteuid().as_raw();
         if found.uid() != user || found.mode() & 0o022 != 0 {
             return Err(CacheError::Unsafe { directory: directory.to_path_buf(), user });
         }
@@ -84,12 +84,13 @@ impl Cache {
         load(engine, &path)
     }
 
-    /// Under another name first: nobody ever reads half a file.
+    /// Under another name first, and synced: nobody ever loads half a file, not even after the power has failed.
     fn write(&self, path: &Path, compiled: &[u8]) -> io::Result<()> {
         static DRAFTS: AtomicU64 = AtomicU64::new(0);
         let draft = DRAFTS.fetch_add(1, Ordering::Relaxed);
         let draft = self.directory.join(format!("draft-{}-{draft}", std::process::id()));
-        let written = fs::write(&draft, compiled).and_then(|()| fs::rename(&draft, path));
+        let written = write_synced(&draft, compiled).and_then(|()| fs::rename(&draft, path));
+        let written = written.and_then(|()| File::open(&self.directory)?.sync_all());
         written.inspect_err(|_| {
             // It is only in the way.
             let _ = fs::remove_file(&draft);
@@ -104,10 +105,10 @@ fn load(engine: &wasmtime::Engine, path: &Path) -> wasmtime::Result<Component> {
     unsafe { Component::deserialize_file(engine, path) }
 }
 
-#[allow(unsafe_code, reason = "the standard library does not tell the effective user")]
-fn effective_user() -> u32 {
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    unsafe { libc::geteuid() }
+fn write_synced(path: &Path, octets: &[u8]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(octets)?;
+    file.sync_all()
 }
 
 #[cfg(test)]

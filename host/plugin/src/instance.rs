@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::error::Elapsed;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use wasmtime::{Store, Trap};
 
 use crate::component::{LoadError, Plugin};
@@ -29,10 +29,9 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// Makes an instance; waits for a place within the plugin's deadline.
-    pub(crate) async fn new(plugin: &Plugin) -> Result<Self, Failure> {
-        let deadline = plugin.facts.limits.deadline;
-        let places = timeout(deadline, places(plugin)).await;
+    /// Makes an instance, until the deadline; waits for a place if need be.
+    pub(crate) async fn new(plugin: &Plugin, deadline: Instant) -> Result<Self, Failure> {
+        let places = timeout_at(deadline, places(plugin)).await;
         let Ok(Some(places)) = places else {
             return Err(unavailable("no instance became free within the deadline".to_owned()));
         };
@@ -43,7 +42,7 @@ impl Instance {
         store.epoch_deadline_async_yield_and_update(FURTHER_BEATS);
         fuel(&mut store);
         let _running = plugin.engine.pulse().run();
-        match timeout(deadline, plugin.pre.instantiate_async(&mut store)).await {
+        match timeout_at(deadline, plugin.pre.instantiate_async(&mut store)).await {
             Ok(Ok(instance)) => Ok(Self { store, guests: Guests::default(), instance, _places: places }),
             Ok(Err(error)) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
                 Err(unavailable(format!("{error:#}")))
@@ -86,10 +85,13 @@ impl Instance {
 
 /// Makes one instance and looks up all its hooks, to see at load what would fail later.
 pub(crate) async fn check(plugin: &Plugin) -> Result<(), LoadError> {
-    let mut instance = Instance::new(plugin).await.map_err(|failure| LoadError::Start {
-        cause: failure.cause,
-        detail: [failure.detail, failure.stderr].join(" ").trim().to_owned(),
-    })?;
+    let mut instance =
+        Instance::new(plugin, Instant::now() + plugin.facts.limits.deadline).await.map_err(|failure| {
+            LoadError::Start {
+                cause: failure.cause,
+                detail: [failure.detail, failure.stderr].join(" ").trim().to_owned(),
+            }
+        })?;
     let check = plugin.indices.check(&mut instance.store, &instance.instance);
     check.map_err(|(hook, error): (Hook, _)| LoadError::Signature { hook, source: error.into() })
 }
@@ -130,7 +132,9 @@ fn failure(store: &Store<State>, error: &wasmtime::Error) -> Failure {
         _ if format!("{error:#}").contains(HOSTCALL_FUEL) => Cause::Reply,
         _ => Cause::Trap,
     };
-    describe(store, cause, format!("{error:?}"))
+    // Names of functions are the guest's own words: escaped, and bounded.
+    let detail = format!("{error:#}");
+    describe(store, cause, detail.escape_debug().take(MAX_DETAIL_CHARS).collect())
 }
 
 fn describe(store: &Store<State>, cause: Cause, detail: String) -> Failure {
@@ -146,6 +150,9 @@ fn describe(store: &Store<State>, cause: Cause, detail: String) -> Failure {
 
 /// Fuel between two moments at which the guest lets others run: about 0.1 ms.
 const YIELD_FUEL: u64 = 1_000_000;
+
+/// What the log says of an error, with the guest's backtrace.
+const MAX_DETAIL_CHARS: usize = 4000;
 
 /// Handles of host resources that an instance may hold.
 const MAX_HANDLES: usize = 1000;

@@ -42,6 +42,9 @@ pub(crate) fn checked(reply: &types::Reply, class: Class) -> Result<Reply, Strin
     if !class.allows(reply.code) {
         return Err(format!("the reply code is {}; here it is {}", reply.code, class.name()));
     }
+    if reply.text.len() > MAX_LINES {
+        return Err(format!("the reply has {} lines; {MAX_LINES} is the most", reply.text.len()));
+    }
     let enhanced =
         match reply.enhanced {
             None => None,
@@ -51,6 +54,9 @@ pub(crate) fn checked(reply: &types::Reply, class: Class) -> Result<Reply, Strin
         };
     Reply::new(reply.code, enhanced, &reply.text).map_err(|error| error.to_string())
 }
+
+/// Lines of a reply that a plugin asks for.
+const MAX_LINES: usize = 16;
 
 #[cfg(test)]
 mod tests {

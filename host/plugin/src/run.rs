@@ -10,9 +10,9 @@ mod message;
 mod observe;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use postgate_smtp::Reply;
+use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
 pub use self::authenticate::{Authentication, Credentials};
@@ -60,7 +60,8 @@ struct Called {
     instance: Box<Instance>,
     plugin: Arc<Plugin>,
     position: usize,
-    deadline: Duration,
+    /// Also for making the instance, and for waiting until there is room for one.
+    deadline: Instant,
     _running: Running,
 }
 
@@ -73,7 +74,7 @@ macro_rules! call {
                 let answer = match live.guests.$field(&called.plugin.indices, &mut live.store, &live.instance) {
                     Ok(guest) => {
                         let call = guest.$function(&mut live.store, $($argument),*);
-                        tokio::time::timeout(called.deadline, call).await
+                        tokio::time::timeout_at(called.deadline, call).await
                     }
                     Err(error) => Ok(Err(error)),
                 };
@@ -252,15 +253,16 @@ impl Run {
             self.instances.resize_with(self.chain.entries().len(), || None);
         }
         let plugin = self.entry(position).plugin.clone();
+        let deadline = Instant::now() + plugin.facts.limits.deadline;
         let mut instance = match self.instances.get_mut(position).and_then(Option::take) {
             Some(instance) => instance,
-            None => Box::new(Instance::new(&plugin).await?),
+            None => Box::new(Instance::new(&plugin, deadline).await?),
         };
         let mut context = self.context.take().expect("invariant: the context is lent only while a call is awaited");
         context.hook = hook;
         instance.begin(context);
         let _running = plugin.engine.pulse().run();
-        Ok(Called { instance, deadline: plugin.facts.limits.deadline, plugin, position, _running })
+        Ok(Called { instance, deadline, plugin, position, _running })
     }
 
     /// Takes the context back. An instance that failed is thrown away.
@@ -382,9 +384,10 @@ fn check_keywords(lines: &[String]) -> Result<(), String> {
         let word = line.split(' ').next().unwrap_or_default();
         word.starts_with(|first: char| first.is_ascii_alphanumeric())
             && word.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+            && !postgate_smtp::is_reserved_keyword(word)
     };
     match lines.iter().find(|line| line.len() > MAX_KEYWORD_BYTES || !printable(line) || !keyword(line)) {
-        Some(line) => Err(format!("{line:?} is not an EHLO keyword with parameters")),
+        Some(line) => Err(format!("{line:?} is not an EHLO keyword of a plugin's own, with parameters")),
         None => Ok(()),
     }
 }
@@ -407,7 +410,7 @@ mod tests {
         let check = |lines: &[&str]| check_keywords(&lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>());
         assert!(check(&[]).is_ok());
         assert!(check(&["XPLAN gold", "X-1"]).is_ok());
-        for bad in ["", " X", "X\r\nY", "-X", "X_Y", "XCAF\u{c9}", &"X".repeat(65)] {
+        for bad in ["", " X", "X\r\nY", "-X", "X_Y", "XCAF\u{c9}", "SIZE 1", "starttls", &"X".repeat(65)] {
             assert!(check(&[bad]).is_err(), "{bad:?}");
         }
         assert!(check(&["X"; 9]).is_err());

@@ -86,6 +86,23 @@ impl Default for Extensions {
     }
 }
 
+/// Whether an EHLO keyword, in any case of letters, is the business of this crate: an extension that it has, or one that changes how
+/// the protocol is spoken, which nobody but it could keep.
+pub fn is_reserved_keyword(keyword: &str) -> bool {
+    let other = [
+        "STARTTLS",
+        "SMTPUTF8",
+        "DSN",
+        "BINARYMIME",
+        "REQUIRETLS",
+        "DELIVERBY",
+        "FUTURERELEASE",
+        "MT-PRIORITY",
+        "LIMITS",
+    ];
+    Extension::from_keyword(keyword).is_some() || other.iter().any(|known| known.eq_ignore_ascii_case(keyword))
+}
+
 /// What there is to an extension.
 struct Row {
     extension: Extension,

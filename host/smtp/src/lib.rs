@@ -57,7 +57,7 @@ mod verb;
 pub use config::{AuthOffer, Config};
 pub use domain::Domain;
 pub use event::{Answer, Body, Close, Credentials, Event, Greeting, Hello, Mail, Question, Recipient};
-pub use extension::{Extension, Extensions};
+pub use extension::{Extension, Extensions, is_reserved_keyword};
 pub use limits::Limits;
 pub use mailbox::{AddressError, Mailbox};
 pub use parameter::Parameter;

@@ -54,7 +54,7 @@ pub struct Reply {
 
 impl Reply {
     /// The most lines of a reply's text.
-    pub const LINES_MAX: usize = 16;
+    pub const LINES_MAX: usize = 100;
     /// The most octets of one of them. With the codes and CRLF the line stays below the 512 octets of RFC 5321 section 4.5.3.1.5.
     pub const LINE_OCTETS_MAX: usize = 480;
 
@@ -313,7 +313,7 @@ mod tests {
         check(550, None, &["a", "\n"], ReplyError::Control('\n'));
         check(550, None, &["\t"], ReplyError::Control('\t'));
         check(550, None, &["\u{85}"], ReplyError::Control('\u{85}'));
-        check(550, None, &["x"; 17], ReplyError::Lines(17));
+        check(550, None, &["x"; 101], ReplyError::Lines(101));
         check(550, None, &[&"x".repeat(481)], ReplyError::LineOctets(481));
     }
 

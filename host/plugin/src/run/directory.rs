@@ -63,6 +63,9 @@ impl Run {
 
     /// 250 with a line for each entry (RFC 5321 section 3.5.1).
     fn entries(&self, entries: &[DirectoryEntry]) -> Result<Reply, Failure> {
+        if entries.is_empty() {
+            return Err(self.bad_answer("a list without members".to_owned()));
+        }
         let lines: Result<Vec<_>, _> = entries.iter().map(line).collect();
         let reply = lines.and_then(|lines| Reply::new(250, None, &lines).map_err(|error| error.to_string()));
         reply.map_err(|detail| self.bad_answer(detail))

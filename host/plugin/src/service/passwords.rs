@@ -16,8 +16,8 @@ use crate::state::State;
 /// Verifies passwords, so many at a time.
 #[derive(Debug)]
 pub(crate) struct Verifier {
-    running: Semaphore,
-    waiting: AtomicUsize,
+    running: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
 }
 
 /// Why a password was not verified.
@@ -34,15 +34,18 @@ pub(crate) enum VerifierError {
 impl Verifier {
     /// A verifier of `workers` passwords at a time, at least one.
     pub(crate) fn new(workers: usize) -> Self {
-        Self { running: Semaphore::new(workers.max(1)), waiting: AtomicUsize::new(0) }
+        Self { running: Arc::new(Semaphore::new(workers.max(1))), waiting: Arc::default() }
     }
 
     /// Whether `password` is the one that `hash`, a PHC string of argon2id, was made of.
-    pub(crate) async fn verify(self: &Arc<Self>, password: String, hash: String) -> Result<bool, VerifierError> {
+    ///
+    /// A caller that is cancelled gives its place back when the work that it began is done, not before.
+    pub(crate) async fn verify(&self, password: String, hash: String) -> Result<bool, VerifierError> {
         check(&hash)?;
-        let _place = Place::take(&self.waiting).ok_or(VerifierError::Busy)?;
-        let Ok(_permit) = self.running.acquire().await else { return Err(VerifierError::Busy) };
+        let place = Place::take(&self.waiting).ok_or(VerifierError::Busy)?;
+        let Ok(permit) = self.running.clone().acquire_owned().await else { return Err(VerifierError::Busy) };
         let verified = tokio::task::spawn_blocking(move || {
+            let _held = (place, permit);
             PasswordHash::new(&hash)
                 .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
         });
@@ -50,17 +53,17 @@ impl Verifier {
     }
 }
 
-/// A place among those that wait or run; given back when dropped, also when the caller was cancelled.
-struct Place<'a>(&'a AtomicUsize);
+/// A place among those that wait or run; given back when dropped.
+struct Place(Arc<AtomicUsize>);
 
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
-        let place = Self(waiting);
+impl Place {
+    fn take(waiting: &Arc<AtomicUsize>) -> Option<Self> {
+        let place = Self(waiting.clone());
         (waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(place)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
