@@ -169,3 +169,48 @@ fn the_last_reply_arrives_although_the_client_goes_on_sending() {
     stream.read_to_string(&mut heard).expect("an end, not a reset");
     assert!(heard.lines().last().is_some_and(|line| line.starts_with("421 4.7.0 ")), "{heard}");
 }
+
+/// A first line that begins with white space would continue the field that is put on top of it: ours, or a filter's verdict.
+#[test]
+fn nobody_continues_our_own_fields() {
+    let gateway = Gateway::start(&quickstart());
+    let mut client = gateway.client();
+    client.expect("EHLO client.example", "250");
+    let reply = client.message("", &["bob@example.org"], " (forged)\r\nSubject: x\r\n\r\nx");
+    assert!(reply.starts_with("550 5.6.0 "), "{reply}");
+    client.expect("MAIL FROM:<>", "250");
+    client.expect("RCPT TO:<bob@example.org>", "250");
+    client.send(b"BDAT 9 LAST\r\n\tforged\r\n");
+    let reply = client.reply();
+    assert!(reply.starts_with("550 5.6.0 "), "{reply}");
+    assert!(gateway.messages("mail/example.org/bob").is_empty());
+}
+
+/// More recipients than one call to a plugin takes: each gets the message once.
+#[test]
+fn a_message_for_many_is_delivered_to_all() {
+    let accept_all = quickstart().replace("users = [\"alice\", \"bob\"]", "reject-unknown = false");
+    let gateway = Gateway::start(&accept_all);
+    let mut client = gateway.client();
+    client.expect("EHLO client.example", "250");
+    let recipients: Vec<_> = (0..70).map(|n| format!("user-{n}@example.org")).collect();
+    let recipients: Vec<_> = recipients.iter().map(String::as_str).collect();
+    let reply = client.message("", &recipients, "Subject: all\r\n\r\nx");
+    assert!(reply.starts_with("250 "), "{reply}");
+    for n in 0..70 {
+        assert_eq!(gateway.messages(&format!("mail/example.org/user-{n}")).len(), 1, "user-{n}");
+    }
+}
+
+/// What an alias leads to and nobody delivers is deferred, and does not end in a mailbox that nobody reads.
+#[test]
+fn an_alias_to_another_host_is_not_swallowed() {
+    let alias =
+        quickstart().replace("users = [\"alice\", \"bob\"]", "aliases = { info = \"carol@elsewhere.example\" }");
+    let gateway = Gateway::start(&alias);
+    let mut client = gateway.client();
+    client.expect("EHLO client.example", "250");
+    let reply = client.message("", &["info@example.org"], "Subject: x\r\n\r\nx");
+    assert!(reply.starts_with("451 4.3.0 "), "{reply}");
+    assert!(!gateway.data.path().join("mail/elsewhere.example").exists());
+}

@@ -79,10 +79,11 @@ fn played_in_turns(scripts: &[Script], cuts: fn(&Script) -> Vec<Cut>) {
         let addresses = server.addresses().map(|(name, address)| (name.to_owned(), address)).collect();
         let stage = Stage { addresses, mail: data.path().join("mail") };
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(server.run(async {
+        let told = async {
             // Dropped without a word is a word too.
             let _ = stopped.await;
-        }));
+        };
+        let serving = tokio::spawn(server.run(told, std::future::pending()));
         let mut failures = Vec::new();
         for script in scripts {
             failures.extend(stage.play_with(script, &cuts(script)).await.err());
@@ -143,7 +144,7 @@ fn configuration(scripts: &[Script]) -> String {
     let mut text = format!(
         "[chain.main]\nplugins = [\"delivery\", \"policy\"]\n{}{}",
         plugin("policy", "policy", "[]"),
-        plugin("delivery", "maildir", "[\"log\", \"config\", { maildir = \"mail\" }]")
+        plugin("delivery", "maildir", "[\"log\", \"config\", { maildir = \"mail\" }]") + "config.domains = \"all\"\n"
     );
     let mut listener = |name: &str, settings: &[(String, String)]| {
         text += &format!("[listener.{name}]\nbind = \"127.0.0.1:0\"\nchain = \"main\"\n");

@@ -264,6 +264,27 @@ fn a_policy_can_be_for_one_cause() {
     client.expect("RCPT TO:<loop@example.org>", "550 5.7.1");
 }
 
+/// A plugin that failed has said nothing: `skip` delivers the message as it was before it was asked.
+#[test]
+fn edits_of_a_plugin_that_fails_are_taken_back() {
+    let plugins = [
+        plugin("half", "misbehave", "[\"log\"]"),
+        plugin("delivery", "maildir", "[\"log\", \"config\", { maildir = \"mail\" }]"),
+        "config.domains = \"all\"\n".to_owned(),
+    ];
+    // The other one delivers: the guest would take the message, too, and keep it nowhere.
+    let chain = "[\"delivery\", { plugin = \"half\", on-failure = \"skip\" }]";
+    let gateway = Gateway::start(&one_chain(chain, &plugins.concat()));
+    let mut client = gateway.client();
+    client.expect("EHLO client.example", "250");
+    let reply = client.message("", &["bob@example.org"], "X-Misbehave: edit-trap\r\n\r\nbody");
+    assert!(reply.starts_with("250 "), "{reply}");
+    let messages = gateway.messages("mail/example.org/bob");
+    assert!(messages.len() == 1 && !messages[0].contains("X-Half-Done"), "{messages:?}");
+    assert!(gateway.messages("mail/example.org/added").is_empty());
+    assert_eq!(causes("half", "message"), ["trap"]);
+}
+
 /// RFC 4648 section 4.
 pub(crate) fn base64(octets: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -127,10 +127,13 @@ impl Gateway {
                 let addresses = server.addresses().map(|(name, address)| (name.to_owned(), address)).collect();
                 ready.send(addresses).expect("the test waits");
                 server
-                    .run(async {
-                        // Dropped without a word is a word too.
-                        let _ = stopped.await;
-                    })
+                    .run(
+                        async {
+                            // Dropped without a word is a word too.
+                            let _ = stopped.await;
+                        },
+                        std::future::pending(),
+                    )
                     .await
             })
         });

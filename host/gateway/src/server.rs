@@ -10,7 +10,7 @@ use postgate_plugin::{Run, SessionFacts};
 use postgate_smtp::Session;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::config::{Config, Problem, Problems};
@@ -21,13 +21,14 @@ use crate::stage::Stage;
 
 /// Sockets that are bound and not served yet.
 pub struct Server {
-    ports: Vec<Port>,
+    ports: Vec<(TcpListener, Port)>,
+    /// Of each listener.
+    callers: Vec<Arc<Callers>>,
     grace: Duration,
 }
 
 /// A bound socket of a listener.
 struct Port {
-    socket: TcpListener,
     address: SocketAddr,
     door: Arc<Door>,
     callers: Arc<Callers>,
@@ -37,21 +38,23 @@ impl Server {
     /// Binds all listeners; tells which can't be.
     pub async fn bind(config: &Config, site: Site) -> Result<Self, Problems> {
         let mut ports = Vec::new();
+        let mut all_callers = Vec::new();
         let mut problems = Vec::new();
         for door in site.doors {
             let door = Arc::new(door);
             let callers = Arc::new(Callers::default());
+            all_callers.push(callers.clone());
             for (n, address) in door.settings.bind.iter().enumerate() {
                 match bind(*address).await {
                     Ok((socket, address)) => {
-                        ports.push(Port { socket, address, door: door.clone(), callers: callers.clone() });
+                        ports.push((socket, Port { address, door: door.clone(), callers: callers.clone() }));
                     }
                     Err(error) => problems.push(bind_problem(config, &door.name, n, *address, &error)),
                 }
             }
         }
         if problems.is_empty() {
-            Ok(Self { ports, grace: config.shutdown_grace.0 })
+            Ok(Self { ports, callers: all_callers, grace: config.shutdown_grace.0 })
         } else {
             Err(Problems::new(problems))
         }
@@ -59,51 +62,74 @@ impl Server {
 
     /// The addresses that listeners are bound to, with their names: where the configuration said port 0, the port that it is.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        self.ports.iter().map(|port| (&*port.door.name, port.address))
+        self.ports.iter().map(|(_, port)| (&*port.door.name, port.address))
     }
 
     /// Serves until `stop` is ready. Then there are no new sessions, idle ones are closed, open transactions may finish within
-    /// the grace time. Answers how many sessions had to be cut off.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> usize {
+    /// the grace time, or until `hurry` is ready. Answers how many sessions had to be cut off.
+    pub async fn run(self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> usize {
         let (stopping, stopped) = watch::channel(false);
         let grace = self.grace;
         let mut ports = JoinSet::new();
-        for port in self.ports {
+        for (socket, port) in self.ports {
             tracing::info!(listener = &*port.door.name, address = %port.address, chain = port.door.chain.name(), "listening");
-            ports.spawn(port.serve(stopped.clone(), grace));
+            ports.spawn(port.serve(socket, stopped.clone(), grace));
         }
         stop.await;
         tracing::info!(?grace, "stopping");
         // Nobody listens any more if all ports have ended, which they do not by themselves.
         let _ = stopping.send(true);
-        let cut_off = ports.join_all().await.into_iter().sum();
+        let ended = async {
+            let mut cut_off = 0;
+            while let Some(port) = ports.join_next().await {
+                cut_off += port.unwrap_or_default();
+            }
+            cut_off
+        };
+        // With the ports go their sessions.
+        let cut_off = tokio::select! {
+            cut_off = ended => cut_off,
+            () = hurry => self.callers.iter().map(|callers| callers.count()).sum(),
+        };
         tracing::info!(cut_off, "stopped");
         cut_off
     }
 }
 
 impl Port {
-    async fn serve(self, mut stopped: watch::Receiver<bool>, grace: Duration) -> usize {
+    async fn serve(self, socket: TcpListener, mut stopped: watch::Receiver<bool>, grace: Duration) -> usize {
         let told = stopped.clone();
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                accepted = self.socket.accept() => match accepted {
+                accepted = socket.accept() => match accepted {
                     Ok((stream, remote)) => self.admit(stream, remote, &told, &mut connections),
                     Err(error) => self.not_accepted(&error).await,
                 },
-                Some(_) = connections.join_next() => {}
+                Some(ended) = connections.join_next() => self.ended(&ended),
                 _ = stopped.changed() => break,
             }
         }
-        drop(self.socket);
-        let finished = timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
+        drop(socket);
+        let all = async {
+            while let Some(ended) = connections.join_next().await {
+                self.ended(&ended);
+            }
+        };
+        let finished = timeout(grace, all).await;
         let left = connections.len();
         if finished.is_err() {
             tracing::warn!(listener = &*self.door.name, sessions = left, "sessions cut off after the grace time");
         }
         connections.shutdown().await;
         left
+    }
+
+    /// A session's task has ended; with a panic, if there is a defect in us.
+    fn ended(&self, ended: &Result<(), JoinError>) {
+        if let Err(error) = ended {
+            tracing::error!(listener = &*self.door.name, %error, "session broken off by a defect");
+        }
     }
 
     /// Begins a session, if there is room for it.
@@ -184,6 +210,13 @@ impl Callers {
         counts.all += 1;
         *counts.by_network.entry(network).or_default() += 1;
         Some(Place { callers: callers.clone(), network })
+    }
+}
+
+impl Callers {
+    /// How many are connected.
+    fn count(&self) -> usize {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).all
     }
 }
 

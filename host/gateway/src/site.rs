@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use postgate_plugin::{Chain, Engine, EngineConfig, Entry, Hook, LoadError, Plugin};
+use postgate_plugin::{Chain, Engine, EngineConfig, Entry, Hook, LoadError, Plugin, try_scratch};
 use postgate_smtp::{AuthOffer, Extension, Extensions, Mechanisms};
 
 use crate::config::{self, Config, Problem, Problems};
@@ -66,7 +67,7 @@ impl Site {
         }
         let chains: BTreeMap<_, _> =
             config.chains.iter().map(|(name, chain)| (name.clone(), Arc::new(link(name, chain, &plugins)))).collect();
-        let problems = locked(config, &chains);
+        let problems = [locked(config, &chains), too_long(config)].concat();
         if !problems.is_empty() {
             return Err(Problems::new(problems));
         }
@@ -104,6 +105,14 @@ fn link(name: &str, chain: &config::Chain, plugins: &BTreeMap<String, Arc<Plugin
     Chain::new(name.to_owned(), entries.collect())
 }
 
+/// Chains that could never run: a session takes a place for each plugin.
+fn too_long(config: &Config) -> Vec<Problem> {
+    let instances = config.engine.instances.number();
+    let long = config.chains.iter().filter(|(_, chain)| chain.links.len() > instances);
+    let message = format!("more plugins than engine.instances, which is {instances}");
+    long.map(|(name, _)| config.problem(&["chain", name, "plugins"], message.clone())).collect()
+}
+
 /// Listeners that nobody could send mail to: they require what their chain has no plugin for.
 fn locked(config: &Config, chains: &BTreeMap<String, Arc<Chain>>) -> Vec<Problem> {
     let authenticates = |listener: &config::Listener| {
@@ -111,11 +120,17 @@ fn locked(config: &Config, chains: &BTreeMap<String, Arc<Chain>>) -> Vec<Problem
         chain.is_some_and(|chain| chain.hooks().contains(Hook::Authenticate))
             && !listener.extensions_off.contains(&config::Extension::Auth)
     };
-    let locked = config.listeners.iter().filter(|(_, listener)| listener.auth_required && !authenticates(listener));
+    let in_clear = |listener: &config::Listener| listener.auth_in_clear;
+    let locked = config
+        .listeners
+        .iter()
+        .filter(|(_, listener)| listener.auth_required && !(authenticates(listener) && in_clear(listener)));
     let problem = |(name, listener): (&String, &config::Listener)| {
         let problem = config.problem(&["listener", name, "auth-required"], "nobody can authenticate here");
         if listener.extensions_off.contains(&config::Extension::Auth) {
             problem.note("AUTH stands in its extensions-off")
+        } else if authenticates(listener) {
+            problem.note("AUTH is not offered in clear: auth-in-clear is false, and there is no TLS")
         } else {
             problem.note(format!("no plugin of chain \"{}\" has the hook authenticate", listener.chain))
         }
@@ -164,7 +179,20 @@ fn directories(config: &Config) -> Vec<Problem> {
             problems.push(config.problem(setting, message));
         }
     };
-    check(&["data-dir"], &config.data_dir.join(SCRATCH));
+    let scratch = config.data_dir.join(SCRATCH);
+    check(&["data-dir"], &scratch);
+    if problems.is_empty()
+        && let Err(error) = try_scratch(&scratch)
+    {
+        let message = format!("the file system of {} has no unnamed files (O_TMPFILE): {error}", scratch.display());
+        return vec![config.problem(&["data-dir"], message)];
+    }
+    let mut check = |setting: &[&str], directory: &Path| {
+        if let Err(error) = try_directory(directory) {
+            let message = format!("{} can't be written to: {error}", directory.display());
+            problems.push(config.problem(setting, message));
+        }
+    };
     for (name, plugin) in &config.plugins {
         for (n, grant) in plugin.grants.iter().enumerate() {
             match grant {
@@ -176,8 +204,17 @@ fn directories(config: &Config) -> Vec<Problem> {
     problems
 }
 
+/// Makes a directory and what leads to it, for nobody but us, and sees that files can be made in it. Its entry, and those of its parents,
+/// are on disk afterwards.
 fn try_directory(directory: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(directory)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    for ancestor in directory.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
+        // A directory that we may not read is not one that we have made.
+        let synced = fs::File::open(ancestor).and_then(|ancestor| ancestor.sync_all());
+        if synced.is_err() {
+            break;
+        }
+    }
     let probe = directory.join(format!(".postgate-{}", std::process::id()));
     fs::write(&probe, b"")?;
     fs::remove_file(probe)

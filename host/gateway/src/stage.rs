@@ -225,11 +225,14 @@ impl Stage {
         let mut message = match finished {
             Ok(message) => message,
             Err(error) => {
-                tracing::error!(
-                    transaction = id,
-                    error = &error as &dyn std::error::Error,
-                    "mail data could not be kept"
-                );
+                match &error {
+                    MessageError::Disk(cause) => {
+                        tracing::error!(transaction = id, %cause, "mail data could not be kept");
+                    }
+                    MessageError::HeaderTooLong | MessageError::HeaderContinues => {
+                        tracing::info!(transaction = id, reason = %error, "mail data refused");
+                    }
+                }
                 self.run.observe(Event::TransactionReset).await;
                 return Answer::No(replies::not_kept(&error));
             }

@@ -6,7 +6,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -71,7 +71,7 @@ impl Cache {
     ) -> wasmtime::Result<Component> {
         let path = self.directory.join(format!("{hash}-{:016x}.cwasm", self.settings));
         if path.exists() {
-            match load(engine, &path) {
+            match only_ours(&path).and_then(|()| load(engine, &path)) {
                 Ok(component) => return Ok(component),
                 Err(error) => tracing::warn!(path = %path.display(), %error, "compiled component is made anew"),
             }
@@ -105,8 +105,15 @@ fn load(engine: &wasmtime::Engine, path: &Path) -> wasmtime::Result<Component> {
     unsafe { Component::deserialize_file(engine, path) }
 }
 
+/// A file that somebody else could have written is not loaded.
+fn only_ours(path: &Path) -> wasmtime::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    let ours = found.is_file() && found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0;
+    if ours { Ok(()) } else { Err(wasmtime::Error::msg("the file is not ours alone")) }
+}
+
 fn write_synced(path: &Path, octets: &[u8]) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(octets)?;
     file.sync_all()
 }

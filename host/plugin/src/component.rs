@@ -44,6 +44,8 @@ pub(crate) struct Facts {
     pub(crate) config_json: String,
     pub(crate) limits: Limits,
     pub(crate) passwords: Arc<Verifier>,
+    /// Places for work on the disk.
+    pub(crate) disk: Arc<Semaphore>,
 }
 
 /// A plugin that has been loaded, checked and linked: ready to be instantiated.
@@ -169,6 +171,7 @@ impl Plugin {
                 config: config.config,
                 limits: config.limits.clone(),
                 passwords: engine.passwords().clone(),
+                disk: engine.disk().clone(),
             }),
             pre,
             indices,

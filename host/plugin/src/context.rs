@@ -9,13 +9,14 @@ mod session;
 mod transaction;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use crate::bindings::postgate::mail::transaction::VerdictKind;
 use crate::bindings::postgate::mail::transaction::{AcceptedRecipient, EarlierVerdict};
 pub use crate::bindings::postgate::mail::types::{Mailbox, Parameter};
 use crate::hook::Hook;
-use crate::message::Message;
+use crate::message::{Edits, Message};
 
 /// What is known of a session.
 #[derive(Clone, Debug)]
@@ -80,6 +81,19 @@ pub(crate) struct Transaction {
     pub(crate) edit_bytes: usize,
     /// Edits so far.
     pub(crate) edits: u32,
+    /// How it was before the edits of the plugin that is being asked.
+    pub(crate) undo: Option<Box<Undo>>,
+    /// Where the message was stored already.
+    pub(crate) stored: Vec<PathBuf>,
+}
+
+/// Message and envelope before a plugin's first edit.
+#[derive(Debug)]
+pub(crate) struct Undo {
+    pub(crate) edits: Edits,
+    pub(crate) reverse_path: Option<Mailbox>,
+    pub(crate) recipients: Vec<AcceptedRecipient>,
+    pub(crate) edit_bytes: usize,
 }
 
 impl Transaction {

@@ -30,7 +30,7 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { instances: 1000, memory_bytes: 256 << 20, cache: None, password_workers: 2 }
+        Self { instances: 4000, memory_bytes: 256 << 20, cache: None, password_workers: 2 }
     }
 }
 
@@ -45,6 +45,7 @@ struct Parts {
     passwords: Arc<Verifier>,
     pulse: Pulse,
     places: Arc<Semaphore>,
+    disk: Arc<Semaphore>,
     memory_bytes: usize,
 }
 
@@ -79,6 +80,7 @@ impl Engine {
             cache,
             passwords: Arc::new(Verifier::new(config.password_workers)),
             places: Arc::new(Semaphore::new(config.instances.min(Semaphore::MAX_PERMITS))),
+            disk: Arc::new(Semaphore::new(DISK_WORKERS)),
             memory_bytes: config.memory_bytes,
             wasmtime,
         })))
@@ -106,6 +108,11 @@ impl Engine {
 
     pub(crate) fn places(&self) -> &Arc<Semaphore> {
         &self.0.places
+    }
+
+    /// Places for work on the disk that guests have asked for.
+    pub(crate) fn disk(&self) -> &Arc<Semaphore> {
+        &self.0.disk
     }
 
     /// The most that a plugin's memory limit may be.
@@ -159,6 +166,9 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     Everything::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }
+
+/// Reads and writes of guests at the same time; a disk that hangs holds so many threads and no more.
+const DISK_WORKERS: usize = 64;
 
 const BACKTRACE_FRAMES: usize = 20;
 

@@ -154,12 +154,15 @@ impl Failure {
             policy = policy.name(),
             fuel_used = self.fuel_used,
             memory_bytes = self.memory_bytes,
-            detail = %self.detail,
+            detail = self.detail.get(..self.detail.floor_char_boundary(MAX_DETAIL_BYTES)),
             stderr = %self.stderr,
             "plugin failed"
         );
     }
 }
+
+/// What the log says of a failure: a part of it may be the guest's own words.
+const MAX_DETAIL_BYTES: usize = 4096;
 
 const DEFERS: Reply = Reply::fixed(451, (4, 3, 0), "Local error in processing, try again later");
 const REJECTS: Reply = Reply::fixed(554, (5, 3, 0), "Local error in processing");

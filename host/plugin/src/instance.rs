@@ -4,16 +4,14 @@
 //! other sessions, so that an endless loop costs its own session and nobody else's. The deadline is wall-clock time around
 //! the whole call.
 
-use std::future::Future;
-use std::sync::Arc;
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::{Store, Trap};
 
 use crate::component::{LoadError, Plugin};
 use crate::context::Context;
+use crate::engine::Engine;
 use crate::failure::{Cause, Failure};
 use crate::hook::{Guests, Hook};
 use crate::pulse::{FIRST_BEATS, FURTHER_BEATS};
@@ -24,16 +22,15 @@ pub(crate) struct Instance {
     pub(crate) store: Store<State>,
     pub(crate) guests: Guests,
     pub(crate) instance: wasmtime::component::Instance,
-    /// Given back when the instance is dropped.
-    _places: [OwnedSemaphorePermit; 2],
+    /// Among the instances of its plugin; given back when it is dropped.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Instance {
     /// Makes an instance, until the deadline; waits for a place if need be.
     pub(crate) async fn new(plugin: &Plugin, deadline: Instant) -> Result<Self, Failure> {
-        let places = timeout_at(deadline, places(plugin)).await;
-        let Ok(Some(places)) = places else {
-            return Err(unavailable("no instance became free within the deadline".to_owned()));
+        let Ok(Ok(place)) = timeout_at(deadline, plugin.places.clone().acquire_owned()).await else {
+            return Err(unavailable("no instance of the plugin became free within the deadline"));
         };
         let mut store = Store::new(plugin.engine.wasmtime(), State::new(plugin.facts.clone()));
         store.limiter(|state| &mut state.meter);
@@ -43,9 +40,9 @@ impl Instance {
         fuel(&mut store);
         let _running = plugin.engine.pulse().run();
         match timeout_at(deadline, plugin.pre.instantiate_async(&mut store)).await {
-            Ok(Ok(instance)) => Ok(Self { store, guests: Guests::default(), instance, _places: places }),
+            Ok(Ok(instance)) => Ok(Self { store, guests: Guests::default(), instance, _place: place }),
             Ok(Err(error)) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
-                Err(unavailable(format!("{error:#}")))
+                Err(unavailable(&format!("{error:#}")))
             }
             Ok(Err(error)) => Err(failure(&store, &error)),
             Err(elapsed) => Err(too_late(&store, &elapsed)),
@@ -96,14 +93,18 @@ pub(crate) async fn check(plugin: &Plugin) -> Result<(), LoadError> {
     check.map_err(|(hook, error): (Hook, _)| LoadError::Signature { hook, source: error.into() })
 }
 
-/// A place in the pool and one among this plugin's own.
-async fn places(plugin: &Plugin) -> Option<[OwnedSemaphorePermit; 2]> {
-    Some([place(&plugin.places).await?, place(plugin.engine.places()).await?])
-}
-
-fn place(places: &Arc<Semaphore>) -> impl Future<Output = Option<OwnedSemaphorePermit>> + use<> {
-    let places = places.clone();
-    async move { places.acquire_owned().await.ok() }
+/// Places in the pool for all plugins of a chain: a session that has begun can go on, and never waits for what others hold while
+/// it holds what they wait for.
+pub(crate) async fn places(
+    engine: &Engine,
+    plugins: usize,
+    deadline: Instant,
+) -> Result<OwnedSemaphorePermit, Failure> {
+    let plugins = u32::try_from(plugins).unwrap_or(u32::MAX);
+    match timeout_at(deadline, engine.places().clone().acquire_many_owned(plugins)).await {
+        Ok(Ok(places)) => Ok(places),
+        Ok(Err(_)) | Err(_) => Err(unavailable("no instances became free within the deadline")),
+    }
 }
 
 /// Fills up the fuel, and sets when the guest is to give way: by fuel or by time, whatever comes first.
@@ -114,8 +115,14 @@ fn fuel(store: &mut Store<State>) {
     debug_assert!(filled.is_ok(), "invariant: the engine counts fuel");
 }
 
-fn unavailable(detail: String) -> Failure {
-    Failure { cause: Cause::Unavailable, detail, fuel_used: 0, memory_bytes: 0, stderr: String::new() }
+fn unavailable(detail: &str) -> Failure {
+    Failure {
+        cause: Cause::Unavailable,
+        detail: detail.to_owned(),
+        fuel_used: 0,
+        memory_bytes: 0,
+        stderr: String::new(),
+    }
 }
 
 fn too_late(store: &Store<State>, _elapsed: &Elapsed) -> Failure {
@@ -129,7 +136,7 @@ fn failure(store: &Store<State>, error: &wasmtime::Error) -> Failure {
         Some(Trap::OutOfFuel) => Cause::Fuel,
         _ if store.data().meter.refused => Cause::Memory,
         Some(Trap::AllocationTooLarge) => Cause::Memory,
-        _ if format!("{error:#}").contains(HOSTCALL_FUEL) => Cause::Reply,
+        _ if error.root_cause().to_string().contains(HOSTCALL_FUEL) => Cause::Reply,
         _ => Cause::Trap,
     };
     // Names of functions are the guest's own words: escaped, and bounded.

@@ -38,7 +38,7 @@ impl Default for Limits {
             memory_bytes: 64 << 20,
             deadline: Duration::from_secs(10),
             table_elements: 20_000,
-            instances: 1000,
+            instances: 4000,
             log_bytes: 16 << 10,
             note_bytes: 64 << 10,
             edit_bytes: 1 << 20,

@@ -4,13 +4,17 @@
 //! temporary file, so that a message costs a bounded amount of memory whatever its size. Edits never touch what was received: a
 //! changed header section or body stands beside it.
 
+mod header;
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use memchr::memmem;
 
+pub(crate) use self::header::{Place, Rewrite};
 use crate::buffer::Buffer;
 
 /// Octets at the beginning of a message that are always in memory; also the bound on its header section.
@@ -34,6 +38,9 @@ pub enum MessageError {
     /// The header section does not end within [`HEAD_BYTES`].
     #[error("the header section is longer than {HEAD_BYTES} octets")]
     HeaderTooLong,
+    /// The first line begins with white space: it would continue whatever field is put on top of it, ours or a filter's.
+    #[error("the first line of the header section begins with white space")]
+    HeaderContinues,
     /// The disk did not take it.
     #[error("writing mail data to a temporary file failed")]
     Disk(#[source] io::Error),
@@ -88,6 +95,9 @@ impl MessageWriter {
             Some(file) => Rest::File { file, bytes: self.tail_bytes },
             None => Rest::Memory(self.pending),
         };
+        if self.head.starts_with(b" ") || self.head.starts_with(b"\t") {
+            return Err(MessageError::HeaderContinues);
+        }
         let body_offset = match memmem::find(&self.head, b"\r\n\r\n") {
             _ if self.head.starts_with(b"\r\n") => 2,
             Some(at) => at + 4,
@@ -147,6 +157,11 @@ impl Rest {
     }
 }
 
+/// Whether unnamed files can be made in a directory: not every file system has them.
+pub fn try_scratch(directory: &Path) -> io::Result<()> {
+    unnamed_file(directory).map(drop)
+}
+
 /// A file without a name: it is gone when it is closed, whatever happens to us.
 fn unnamed_file(directory: &Path) -> io::Result<File> {
     File::options().read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o600).open(directory)
@@ -160,9 +175,9 @@ pub struct Message {
     /// Where the body begins in what was received.
     body_offset: usize,
     /// The header section, its empty line included, if it was edited.
-    header: Option<Vec<u8>>,
+    header: Option<Arc<Vec<u8>>>,
     /// The body, if it was replaced.
-    body: Option<Vec<u8>>,
+    body: Option<Arc<Vec<u8>>>,
     /// The trace field that the host has put on top (RFC 5321 section 4.4); plugins do not see it.
     trace: Vec<u8>,
 }
@@ -209,7 +224,7 @@ impl Message {
         let mut at = offset;
         let mut left = (length as u64).min(self.size().saturating_sub(offset)) as usize;
         let in_memory = match &self.body {
-            Some(body) => [header, body],
+            Some(body) => [header, body.as_slice()],
             None => [header, self.head.get(self.body_offset..).unwrap_or_default()],
         };
         let mut begin = 0;
@@ -243,142 +258,49 @@ impl Message {
 
     /// The fields of the header section from the top: name, and value as it stands behind the colon and one space.
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        fields(self.header()).map(|field| (field.name, field.value))
+        header::fields(self.header()).map(|field| (field.name, field.value))
     }
 
     /// Puts a field on top, or at the end, of the header section.
     pub(crate) fn add_field(&mut self, name: &str, value: &[u8], place: Place) {
-        let header = self.header();
-        let mut line = Vec::with_capacity(name.len() + value.len() + 4);
-        write_field(&mut line, name.as_bytes(), value);
-        let end = header_end(header);
-        let mut edited = Vec::with_capacity(header.len() + line.len() + 2);
-        match place {
-            Place::Top => edited.extend_from_slice(&line),
-            Place::End => {}
-        }
-        edited.extend_from_slice(header.get(..end).unwrap_or_default());
-        if !edited.is_empty() && !edited.ends_with(b"\r\n") {
-            edited.extend_from_slice(b"\r\n");
-        }
-        match place {
-            Place::Top => {}
-            Place::End => edited.extend_from_slice(&line),
-        }
-        edited.extend_from_slice(b"\r\n");
-        self.header = Some(edited);
+        self.header = Some(Arc::new(header::with_field(self.header(), name, value, place)));
     }
 
-    /// Writes the header section anew: each field of that name, the n-th given to `change`, becomes what it answers.
-    pub(crate) fn rewrite_fields(&mut self, name: &str, mut change: impl FnMut(u32) -> Rewrite) -> u32 {
-        let header = self.header();
-        let mut edited = Vec::with_capacity(header.len());
-        let mut seen = 0;
-        let mut changed = 0;
-        for field in fields(header) {
-            let rewrite = if field.name.eq_ignore_ascii_case(name.as_bytes()) {
-                seen += 1;
-                change(seen - 1)
-            } else {
-                Rewrite::Keep
-            };
-            match rewrite {
-                Rewrite::Keep => edited.extend_from_slice(field.whole),
-                Rewrite::Remove => changed += 1,
-                Rewrite::Value(value) => {
-                    changed += 1;
-                    write_field(&mut edited, field.name, &value);
-                }
-            }
-        }
+    /// Writes the header section anew: each field of that name, the n-th given to `change`, becomes what it answers. Answers how many
+    /// were changed.
+    pub(crate) fn rewrite_fields(&mut self, name: &str, change: impl FnMut(u32) -> Rewrite) -> u32 {
+        let (header, changed) = header::rewritten(self.header(), name, change);
         if changed > 0 {
-            edited.extend_from_slice(header.get(header_end(header)..).unwrap_or_default());
-            self.header = Some(edited);
+            self.header = Some(Arc::new(header));
         }
         changed
     }
 
     /// Puts another body behind the header section.
     pub(crate) fn replace_body(&mut self, body: Vec<u8>) {
-        if !self.header().ends_with(b"\r\n\r\n") && self.header() != b"\r\n" {
-            let mut header = self.header().to_vec();
-            if !header.is_empty() && !header.ends_with(b"\r\n") {
-                header.extend_from_slice(b"\r\n");
-            }
-            header.extend_from_slice(b"\r\n");
-            self.header = Some(header);
+        if !header::is_closed(self.header()) {
+            self.header = Some(Arc::new(header::closed(self.header())));
         }
-        self.body = Some(body);
+        self.body = Some(Arc::new(body));
+    }
+
+    /// The edits so far.
+    pub(crate) fn edits(&self) -> Edits {
+        Edits { header: self.header.clone(), body: self.body.clone() }
+    }
+
+    /// Goes back to these edits.
+    pub(crate) fn restore(&mut self, edits: Edits) {
+        self.header = edits.header;
+        self.body = edits.body;
     }
 }
 
-/// Where a new field goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    Top,
-    End,
-}
-
-/// What becomes of a field.
+/// What plugins have made of a message at some time; cheap to keep.
 #[derive(Debug)]
-pub(crate) enum Rewrite {
-    Keep,
-    Remove,
-    Value(Vec<u8>),
-}
-
-/// One field of a header section, folded lines and last CRLF included in `whole`.
-struct Field<'a> {
-    name: &'a [u8],
-    value: &'a [u8],
-    whole: &'a [u8],
-}
-
-/// The fields of a header section. A line that is none (without a colon) has an empty name, and is kept as it is.
-fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
-    let mut rest = header.get(..header_end(header)).unwrap_or_default();
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let (whole, behind) = rest.split_at(field_length(rest));
-        rest = behind;
-        let line = whole.strip_suffix(b"\r\n").unwrap_or(whole);
-        let colon = memchr::memchr(b':', line);
-        let (name, value) = match colon {
-            Some(colon) => line.split_at(colon),
-            None => (b"".as_slice(), line),
-        };
-        let value = value.strip_prefix(b":").unwrap_or(value);
-        let value = value.strip_prefix(b" ").unwrap_or(value);
-        Some(Field { name: name.trim_ascii_end(), value, whole })
-    })
-}
-
-/// Octets of the first field: up to a CRLF that no white space follows.
-fn field_length(octets: &[u8]) -> usize {
-    memmem::find_iter(octets, b"\r\n")
-        .map(|at| at + 2)
-        .find(|end| !matches!(octets.get(*end), Some(b' ' | b'\t')))
-        .unwrap_or(octets.len())
-}
-
-/// Where the fields end: before the empty line, if there is one.
-fn header_end(header: &[u8]) -> usize {
-    if header == b"\r\n" {
-        0
-    } else if header.ends_with(b"\r\n\r\n") {
-        header.len() - 2
-    } else {
-        header.len()
-    }
-}
-
-fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
+pub(crate) struct Edits {
+    header: Option<Arc<Vec<u8>>>,
+    body: Option<Arc<Vec<u8>>>,
 }
 
 #[cfg(test)]
@@ -476,6 +398,26 @@ mod tests {
         let mut edited = message(b"A: 1\r\n");
         edited.replace_body(b"b\r\n".to_vec());
         assert_eq!(all(&edited), b"A: 1\r\n\r\nb\r\n");
+    }
+
+    #[test]
+    fn a_first_line_that_continues_nothing_is_refused() {
+        for octets in [b" evil\r\n\r\n".as_slice(), b"\tevil: x\r\n", b" "] {
+            let mut writer = MessageWriter::default();
+            writer.push(octets);
+            assert!(matches!(writer.finish(&std::env::temp_dir()), Err(MessageError::HeaderContinues)));
+        }
+    }
+
+    #[test]
+    fn edits_can_be_taken_back() {
+        let mut edited = message(b"A: 1\r\n\r\nbody\r\n");
+        edited.add_field("B", b"2", Place::End);
+        let before = edited.edits();
+        edited.add_field("C", b"3", Place::Top);
+        edited.replace_body(b"other\r\n".to_vec());
+        edited.restore(before);
+        assert_eq!(all(&edited), b"A: 1\r\nB: 2\r\n\r\nbody\r\n");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod observe;
 use std::sync::Arc;
 
 use postgate_smtp::Reply;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
@@ -25,7 +26,7 @@ use crate::component::Plugin;
 use crate::context::{Context, Mailbox, SessionFacts, Transaction, VerdictKind};
 use crate::failure::{Cause, Consequence, Failure};
 use crate::hook::Hook;
-use crate::instance::Instance;
+use crate::instance::{self, Instance};
 use crate::limits::Keep;
 use crate::message::Message;
 use crate::pulse::Running;
@@ -51,6 +52,8 @@ pub struct Run {
     context: Option<Box<Context>>,
     /// The live instances, by their entry in the chain; empty until the first call.
     instances: Vec<Option<Box<Instance>>>,
+    /// Places in the pool for the instances of all plugins, while there is any.
+    places: Option<OwnedSemaphorePermit>,
     /// Fuel that the last call used.
     fuel_used: u64,
 }
@@ -106,7 +109,13 @@ pub(crate) use call;
 impl Run {
     /// A run through `chain` for one session.
     pub fn new(chain: Arc<Chain>, session: SessionFacts) -> Self {
-        Self { chain, context: Some(Box::new(Context::new(session))), instances: Vec::new(), fuel_used: 0 }
+        Self {
+            chain,
+            context: Some(Box::new(Context::new(session))),
+            instances: Vec::new(),
+            places: None,
+            fuel_used: 0,
+        }
     }
 
     /// The chain.
@@ -132,11 +141,12 @@ impl Run {
     /// Drops the live instances. Allowed between two mail transactions, when the session is idle.
     pub fn drop_instances(&mut self) {
         self.instances.clear();
+        self.places = None;
     }
 
     /// Whether any instance is alive.
     pub fn has_instances(&self) -> bool {
-        self.instances.iter().any(Option::is_some)
+        self.places.is_some()
     }
 
     /// A client has connected.
@@ -184,6 +194,8 @@ impl Run {
             quarantine,
             edit_bytes: 0,
             edits: 0,
+            undo: None,
+            stored: Vec::new(),
         });
         let (reverse_path, parameters) = &arguments;
         let decision = decide!(self, Hook::Mail, None, mail.call_on_mail(reverse_path.as_ref(), parameters));
@@ -254,6 +266,9 @@ impl Run {
         }
         let plugin = self.entry(position).plugin.clone();
         let deadline = Instant::now() + plugin.facts.limits.deadline;
+        if self.places.is_none() {
+            self.places = Some(instance::places(&plugin.engine, self.chain.entries().len(), deadline).await?);
+        }
         let mut instance = match self.instances.get_mut(position).and_then(Option::take) {
             Some(instance) => instance,
             None => Box::new(Instance::new(&plugin, deadline).await?),

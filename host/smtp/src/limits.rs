@@ -31,7 +31,7 @@ pub struct Limits {
     pub transactions: u32,
     /// Errors of the client in a session. The one after them is answered by 421, and the connection is closed.
     pub errors: u32,
-    /// Commands between two transactions that do not lead to one: NOOP, RSET, VRFY, a repeated EHLO, …
+    /// Commands between two accepted messages that do not lead to one: NOOP, RSET, VRFY, a repeated EHLO, a refused MAIL or RCPT, …
     pub idle_commands: u32,
     /// How long the client may be silent where a command is due. RFC 5321 section 4.5.3.2.7 asks for 5 minutes.
     pub command_patience: Duration,

@@ -26,6 +26,8 @@ struct Overlong {
 pub(crate) enum Bound {
     Command,
     Auth,
+    /// Of a BDAT command, whose octets follow it.
+    Chunk,
 }
 
 /// How many octets a line may have, its CRLF included.
@@ -96,7 +98,8 @@ impl Reader {
         let (bound, max) = match bounds {
             Bounds::Exchange { auth } => (Bound::Auth, auth),
             Bounds::Command { command, .. } if octets <= command => return None,
-            Bounds::Command { auth, .. } if self.begins_with_auth(taken) => (Bound::Auth, auth),
+            Bounds::Command { auth, .. } if self.begins_with(b"AUTH ", taken) => (Bound::Auth, auth),
+            Bounds::Command { command, .. } if self.begins_with(b"BDAT", taken) => (Bound::Chunk, command),
             Bounds::Command { command, .. } => (Bound::Command, command),
         };
         (octets > max).then(|| {
@@ -106,9 +109,9 @@ impl Reader {
         })
     }
 
-    fn begins_with_auth(&self, taken: &[u8]) -> bool {
+    fn begins_with(&self, word: &[u8], taken: &[u8]) -> bool {
         let mut octets = self.partial.iter().chain(taken);
-        b"AUTH ".iter().all(|expected| octets.next().is_some_and(|octet| octet.eq_ignore_ascii_case(expected)))
+        word.iter().all(|expected| octets.next().is_some_and(|octet| octet.eq_ignore_ascii_case(expected)))
     }
 
     fn ends_in_cr(&self) -> bool {

@@ -49,7 +49,9 @@ fn outcome(path: &[String], stored: Result<(), MaildirError>) -> Outcome {
     match stored {
         Ok(()) => Outcome::Delivered,
         Err(MaildirError::NoSpace) => Outcome::Deferred(Reply::new(452, "4.3.1", "Insufficient system storage")),
-        Err(MaildirError::Unavailable | MaildirError::NotNow) => Outcome::Deferred(Reply::try_again_later()),
+        Err(MaildirError::Unavailable | MaildirError::NotNow | MaildirError::TooMany) => {
+            Outcome::Deferred(Reply::try_again_later())
+        }
         Err(MaildirError::InvalidPath(problem)) => {
             log::error("mailbox path refused", &[("path", &path.join("/")), ("problem", &problem)]);
             Outcome::Deferred(Reply::new(451, "4.3.5", "Mailbox is not configured properly"))
@@ -93,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_mailbox_gets_a_message_once() {
-        let mailboxes: Mailboxes = config::parse("{}").expect("invariant: right");
+        let mailboxes: Mailboxes = config::parse(r#"{"domains": "all"}"#).expect("invariant: right");
         let stored = RefCell::new(Vec::new());
         let outcomes = deliver(&mailboxes, &["alice@example.org", "ALICE@example.org"].map(mailbox), |path| {
             stored.borrow_mut().push(path.join("/"));

@@ -11,9 +11,7 @@ use serde::Deserialize;
 pub(crate) struct Mailboxes {
     #[serde(default)]
     path: PathTemplate,
-    /// Only these, in lower case; all where there is no list.
-    #[serde(default, deserialize_with = "lower_case")]
-    domains: Option<BTreeSet<String>>,
+    domains: Domains,
     #[serde(default)]
     case_sensitive: bool,
 }
@@ -21,12 +19,54 @@ pub(crate) struct Mailboxes {
 impl Mailboxes {
     /// The path of a recipient's mailbox below the granted directory; none where somebody else delivers for that domain.
     pub(crate) fn path(&self, recipient: &Mailbox) -> Option<Vec<String>> {
-        if self.domains.as_ref().is_some_and(|domains| !domains.contains(&recipient.domain.to_ascii_lowercase())) {
+        if !self.domains.contains(&recipient.domain) {
             return None;
         }
         let local_part =
             if self.case_sensitive { recipient.local_part.clone() } else { recipient.local_part.to_lowercase() };
+        // A quoted local part may be empty (RFC 5321 section 4.1.2): a mailbox of its own, and not the domain's folder.
+        let local_part = if local_part.is_empty() { "\"\"".to_owned() } else { local_part };
         Some(self.path.fill(&recipient.domain, &local_part))
+    }
+}
+
+/// Whose mail is delivered here. There is no default: mail for other hosts must not end here because nobody thought of it.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "DomainsTable")]
+enum Domains {
+    /// `"all"`
+    All,
+    /// These, in lower case; and the bare Postmaster.
+    Only(BTreeSet<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a list of domains, or \"all\"")]
+enum DomainsTable {
+    Word(String),
+    List(Vec<String>),
+}
+
+impl TryFrom<DomainsTable> for Domains {
+    type Error = &'static str;
+
+    fn try_from(table: DomainsTable) -> Result<Self, &'static str> {
+        match table {
+            DomainsTable::List(domains) => {
+                Ok(Self::Only(domains.iter().map(|domain| domain.to_ascii_lowercase()).collect()))
+            }
+            DomainsTable::Word(word) if word == "all" => Ok(Self::All),
+            DomainsTable::Word(_) => Err("a list of domains, or \"all\""),
+        }
+    }
+}
+
+impl Domains {
+    fn contains(&self, domain: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(domains) => domain.is_empty() || domains.contains(&domain.to_ascii_lowercase()),
+        }
     }
 }
 
@@ -105,11 +145,6 @@ fn parse_part(part: &str) -> Result<Vec<Piece>, String> {
     if pieces.is_empty() { Err("a part of a path can't be empty".to_owned()) } else { Ok(pieces) }
 }
 
-fn lower_case<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeSet<String>>, D::Error> {
-    let domains = Vec::<String>::deserialize(deserializer)?;
-    Ok(Some(domains.iter().map(|domain| domain.to_ascii_lowercase()).collect()))
-}
-
 /// What the host's service takes.
 const PARTS_MAX: usize = 8;
 
@@ -119,6 +154,8 @@ mod tests {
 
     use super::*;
 
+    const ALL: &str = r#"{"domains": "all"}"#;
+
     #[test]
     fn paths() {
         let check = |json: &str, local_part: &str, domain: &str, expected: Option<&[&str]>| {
@@ -127,11 +164,18 @@ mod tests {
             let expected = expected.map(|path| path.iter().map(|&part| part.to_owned()).collect::<Vec<_>>());
             assert_eq!(mailboxes.path(&recipient), expected, "{json} {recipient}");
         };
-        check("{}", "Alice", "example.org", Some(&["example.org", "alice"]));
-        check(r#"{"case-sensitive": true}"#, "Alice", "example.org", Some(&["example.org", "Alice"]));
-        check("{}", "Postmaster", "", Some(&["postmaster"]));
-        check("{}", "../../etc", "example.org", Some(&["example.org", "../../etc"]));
-        check(r#"{"path": ["mail", "{local-part}@{domain}"]}"#, "bob", "b.example", Some(&["mail", "bob@b.example"]));
+        check(ALL, "Alice", "example.org", Some(&["example.org", "alice"]));
+        check(r#"{"domains": "all", "case-sensitive": true}"#, "Alice", "example.org", Some(&["example.org", "Alice"]));
+        check(ALL, "Postmaster", "", Some(&["postmaster"]));
+        check(r#"{"domains": ["example.org"]}"#, "Postmaster", "", Some(&["postmaster"]));
+        check(ALL, "", "example.org", Some(&["example.org", "\"\""]));
+        check(ALL, "../../etc", "example.org", Some(&["example.org", "../../etc"]));
+        check(
+            r#"{"domains": "all", "path": ["mail", "{local-part}@{domain}"]}"#,
+            "bob",
+            "b.example",
+            Some(&["mail", "bob@b.example"]),
+        );
         check(r#"{"domains": ["Example.ORG"]}"#, "alice", "example.org", Some(&["example.org", "alice"]));
         check(r#"{"domains": ["example.org"]}"#, "alice", "example.com", None);
         check(r#"{"domains": []}"#, "alice", "example.org", None);
@@ -143,6 +187,8 @@ mod tests {
             let error = config::parse::<Mailboxes>(json).map_err(|error| error.to_string());
             assert_eq!(error.err().as_deref(), Some(expected), "{json}");
         };
+        check("{}", "missing field `domains`");
+        check(r#"{"domains": "example.org"}"#, "domains: a list of domains, or \"all\"");
         check(r#"{"path": []}"#, "path: a path has 1 to 8 parts, this one 0");
         check(
             r#"{"path": ["a","b","c","d","e","f","g","h","{local-part}"]}"#,

@@ -1,6 +1,7 @@
 //! `postgate run`: serves until SIGTERM or SIGINT.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,24 +31,30 @@ pub(crate) fn run(config: &Config) -> Result<(), RunError> {
         .build()
         .context("the threads that serve sessions can't be started")
         .map_err(RunError::System)?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         // Before anything is promised: whoever starts us may stop us at once.
-        let stop = stop_signal().map_err(RunError::System)?;
+        let stop = stop_signals(1).map_err(RunError::System)?;
+        let hurry = stop_signals(2).map_err(RunError::System)?;
         let site = Site::load(config).await.map_err(RunError::Config)?;
         let server = Server::bind(config, site).await.map_err(RunError::Bind)?;
-        server.run(stop).await;
+        server.run(stop, hurry).await;
         Ok(())
-    })
+    });
+    // Work that blocks on a disk that hangs is not waited for.
+    runtime.shutdown_timeout(LAST_WAIT);
+    served
 }
 
-/// Ready at the first SIGTERM or SIGINT.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+/// Ready when so many SIGTERMs or SIGINTs have come.
+fn stop_signals(count: usize) -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be waited for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be waited for")?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        for _ in 0..count {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
         }
     })
 }
@@ -70,6 +77,9 @@ fn log_to_stderr(config: &Config) {
         tracing::debug!("a log is already there");
     }
 }
+
+/// How long the threads are waited for at the end.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// Tasks that a thread runs before it looks for new input. A guest in a loop gives way every 0.1 ms, and one that keeps the host
 /// busy every two milliseconds: octets of others wait for that times this at most.

@@ -93,7 +93,7 @@ pub(super) struct Engine {
 
 impl Default for Engine {
     fn default() -> Self {
-        Self { instances: Count::at_least_one(1000), memory_max: Size::mib(256), workers: None }
+        Self { instances: Count::at_least_one(4000), memory_max: Size::mib(256), workers: None }
     }
 }
 

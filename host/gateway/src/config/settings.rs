@@ -93,7 +93,7 @@ pub struct ListenerLimits {
     pub transactions: Count,
     /// Errors of the client in a session. The one after them is answered by 421, and the connection is closed.
     pub errors: Count,
-    /// Commands between two transactions that do not lead to one: NOOP, RSET, VRFY and the like.
+    /// Commands between two accepted messages that do not lead to one: NOOP, RSET, VRFY, a refused MAIL or RCPT and the like.
     pub idle_commands: Count,
     /// How long the client may be silent where a command is due; RFC 5321 section 4.5.3.2.7 asks for 5 minutes.
     pub command_patience: Period,

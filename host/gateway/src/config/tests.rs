@@ -352,7 +352,7 @@ fn each_wrong_setting() {
             "expected a period such as \"500 ms\", \"10 s\", \"5 min\", \"1 h\" or \"2 d\", found an integer".to_owned(),
         ),
         ("plugin.policy.limits.memory=300 MiB", "more than engine.memory-max, which is 256 MiB".to_owned()),
-        ("plugin.policy.limits.instances=1001", "more than engine.instances, which is 1000".to_owned()),
+        ("plugin.policy.limits.instances=4001", "more than engine.instances, which is 4000".to_owned()),
         (
             "plugin.policy.limits.table-elements=5000000000",
             "expected a whole number from 0 to 4294967295, found 5000000000".to_owned(),

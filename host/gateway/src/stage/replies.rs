@@ -9,6 +9,7 @@ use postgate_smtp::{Answer, Enhanced, Reply};
 pub(super) const NOT_DELIVERED: Reply =
     Reply::fixed(451, (4, 3, 0), "The message could not be delivered, try again later");
 const DISK_FULL: Reply = Reply::fixed(452, (4, 3, 1), "Not enough room on disk, try again later");
+const HEADER_CONTINUES: Reply = Reply::fixed(550, (5, 6, 0), "The first line of the message begins with white space");
 const HEADER_TOO_LONG: Reply = Reply::fixed(552, (5, 3, 4), "The header section is too long");
 
 /// The message is safe.
@@ -21,6 +22,7 @@ pub(super) fn taken(id: &str) -> Reply {
 pub(super) fn not_kept(error: &MessageError) -> Reply {
     match error {
         MessageError::HeaderTooLong => HEADER_TOO_LONG,
+        MessageError::HeaderContinues => HEADER_CONTINUES,
         MessageError::Disk(error) => not_written(error),
     }
 }

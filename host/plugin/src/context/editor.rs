@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::Transaction;
+use super::{Transaction, Undo};
 use crate::bindings::postgate::mail::editor::{EditError, Host};
 use crate::bindings::postgate::mail::transaction::AcceptedRecipient;
 use crate::bindings::postgate::mail::types::Mailbox;
@@ -34,6 +34,14 @@ impl State {
         };
         if transaction.edits >= MAX_EDITS || transaction.edit_bytes.saturating_add(octets) > limit_bytes {
             return Ok(Err(EditError::Quota));
+        }
+        if transaction.undo.is_none() {
+            transaction.undo = Some(Box::new(Undo {
+                edits: message.edits(),
+                reverse_path: transaction.reverse_path.clone(),
+                recipients: transaction.recipients.clone(),
+                edit_bytes: transaction.edit_bytes,
+            }));
         }
         Ok(make(transaction, message).inspect(|_| {
             transaction.edits += 1;

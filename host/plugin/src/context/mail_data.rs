@@ -51,7 +51,12 @@ impl Host for State {
         if message.is_in_memory() {
             return Ok(Ok(read(&message, offset, length)?));
         }
-        Ok(Ok(tokio::task::spawn_blocking(move || read(&message, offset, length)).await??))
+        let Ok(permit) = self.facts.disk.clone().acquire_owned().await else { return Ok(Err(ContextError::NotNow)) };
+        let octets = tokio::task::spawn_blocking(move || {
+            let _held = permit;
+            read(&message, offset, length)
+        });
+        Ok(Ok(octets.await??))
     }
 }
 

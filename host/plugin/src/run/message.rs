@@ -7,7 +7,7 @@ use postgate_smtp::Reply;
 use super::{Run, call};
 use crate::bindings::exports::postgate::mail::deliver::Outcome;
 use crate::bindings::exports::postgate::mail::message::MessageVerdict;
-use crate::context::{Mailbox, VerdictKind};
+use crate::context::{Context, Mailbox, VerdictKind};
 use crate::failure::{Consequence, Failure};
 use crate::hook::Hook;
 use crate::message::Message;
@@ -71,7 +71,11 @@ impl Run {
             if self.edits() != edits {
                 self.record(position, Hook::Message, VerdictKind::Edited, None);
             }
-            if let Some(decision) = self.judge_message(position, answer) {
+            let decision = self.judge_message(position, answer);
+            if let Some(transaction) = &mut self.context_mut().transaction {
+                transaction.undo = None;
+            }
+            if let Some(decision) = decision {
                 match decision {
                     MessageDecision::Deliver => break,
                     MessageDecision::Refuse(_)
@@ -127,7 +131,7 @@ impl Run {
                 self.record(position, Hook::Message, kind, None);
                 Some(decision)
             }
-            Err(failure) => match self.consequence(position, Hook::Message, &failure, None) {
+            Err(failure) => match self.failed_message(position, &failure) {
                 Consequence::Next | Consequence::Quarantine => None,
                 Consequence::Refuse(reply) => Some(MessageDecision::Refuse(reply)),
                 Consequence::Disconnect(reply) => Some(MessageDecision::Disconnect(reply)),
@@ -135,8 +139,22 @@ impl Run {
         }
     }
 
-    /// Hands the message over: each plugin is asked about the recipients that nobody took before it. Closed world: who is left at
-    /// the end is deferred.
+    /// A plugin that failed has said nothing: its edits are taken back, too.
+    fn failed_message(&mut self, position: usize, failure: &Failure) -> Consequence {
+        let Context { transaction, message, .. } = self.context_mut();
+        if let (Some(transaction), Some(message)) = (transaction, message.as_mut().and_then(Arc::get_mut))
+            && let Some(undo) = transaction.undo.take()
+        {
+            message.restore(undo.edits);
+            transaction.reverse_path = undo.reverse_path;
+            transaction.recipients = undo.recipients;
+            transaction.edit_bytes = undo.edit_bytes;
+        }
+        self.consequence(position, Hook::Message, failure, None)
+    }
+
+    /// Hands the message over: each plugin is asked about the recipients that nobody took before it, some at a time, so that each
+    /// call has a deadline that it can keep. Closed world: who is left at the end is deferred.
     pub async fn deliver(&mut self) -> Vec<Delivery> {
         let mut waiting = self.recipients();
         let mut deliveries = Vec::with_capacity(waiting.len());
@@ -145,15 +163,8 @@ impl Run {
                 break;
             }
             let position = self.position(Hook::Deliver, turn);
-            let answer = call!(self, position, Hook::Deliver, deliver.call_on_deliver(&waiting));
+            let fates = self.deliver_to(position, &waiting).await;
             let plugin = self.entry(position).plugin.name().to_owned();
-            let fates = match answer.and_then(|outcomes| self.fates(&outcomes, waiting.len())) {
-                Ok(fates) => fates,
-                Err(failure) => {
-                    let fate = self.fate_of_failure(position, &failure);
-                    vec![fate; waiting.len()]
-                }
-            };
             let mut left = Vec::new();
             for (recipient, fate) in waiting.into_iter().zip(fates) {
                 match fate {
@@ -166,6 +177,23 @@ impl Run {
         let nobody = |recipient| Delivery { recipient, fate: Fate::Deferred(NOBODY_DELIVERS), plugin: None };
         deliveries.extend(waiting.into_iter().map(nobody));
         deliveries
+    }
+
+    /// Asks one plugin about all of these recipients. When it fails, that is the fate of those that it has not answered for.
+    async fn deliver_to(&mut self, position: usize, recipients: &[Mailbox]) -> Vec<Option<Fate>> {
+        let mut fates = Vec::with_capacity(recipients.len());
+        for portion in recipients.chunks(RECIPIENTS_A_CALL) {
+            let answer = call!(self, position, Hook::Deliver, deliver.call_on_deliver(portion));
+            match answer.and_then(|outcomes| self.fates(&outcomes, portion.len())) {
+                Ok(portion) => fates.extend(portion),
+                Err(failure) => {
+                    let fate = self.fate_of_failure(position, &failure);
+                    fates.resize(recipients.len(), fate);
+                    break;
+                }
+            }
+        }
+        fates
     }
 
     /// The recipients of the open transaction, with the changes that plugins have made.
@@ -209,6 +237,9 @@ impl Run {
 fn is_label(label: &str) -> bool {
     (1..=64).contains(&label.len()) && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
 }
+
+/// Recipients that a plugin is asked about in one call: a delivery may take some ten milliseconds for each.
+const RECIPIENTS_A_CALL: usize = 20;
 
 const MAX_REASON_CHARS: usize = 200;
 

@@ -7,20 +7,25 @@ use crate::state::State;
 
 impl Host for State {
     fn write(&mut self, level: Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
-        let octets = message.len() + fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-        let octets = octets.max(MIN_CHARGE_BYTES);
+        let asked = message.len() + fields.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
+        if asked > self.log_left_bytes {
+            self.log_lost_bytes += asked;
+            return Ok(());
+        }
+        // What is charged is what is written, escapes included.
+        let message = message.escape_debug().to_string();
+        let facts = joined(&fields);
+        let octets = (message.len() + facts.len()).max(MIN_CHARGE_BYTES);
         if octets > self.log_left_bytes {
             self.log_lost_bytes += octets;
             return Ok(());
         }
         self.log_left_bytes -= octets;
-        let facts = self.facts.clone();
+        let plugin = self.facts.clone();
         let context = self.context()?;
-        let plugin = facts.name.as_str();
+        let plugin = plugin.name.as_str();
         let session = context.session.id.as_str();
         let transaction = context.transaction.as_ref().map_or("", |transaction| transaction.id.as_str());
-        let message = message.escape_debug();
-        let facts = joined(&fields);
         match level {
             Level::Debug => tracing::debug!(target: TARGET, plugin, session, transaction, %facts, "{message}"),
             Level::Info => tracing::info!(target: TARGET, plugin, session, transaction, %facts, "{message}"),

@@ -5,10 +5,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::bindings::postgate::mail::maildir::{Host, MaildirError};
@@ -29,14 +29,28 @@ impl Host for State {
             Ok(directory) => directory,
             Err(what) => return Ok(Err(MaildirError::InvalidPath(what))),
         };
+        if transaction.stored.contains(&directory) {
+            return Ok(Ok(()));
+        }
+        if transaction.stored.len() >= transaction.recipients.len() {
+            return Ok(Err(MaildirError::TooMany));
+        }
         let message = message.clone();
         let return_path = return_path(transaction.reverse_path.as_ref());
-        let (root, shown) = (root.clone(), directory.clone());
-        let stored = tokio::task::spawn_blocking(move || store(&root, &directory, &return_path, &message)).await?;
-        Ok(stored.map(drop).map_err(|error| {
-            tracing::error!(plugin = %facts.name, maildir = %shown.display(), %error, "writing to a maildir failed");
-            if is_full(&error) { MaildirError::NoSpace } else { MaildirError::Unavailable }
-        }))
+        let (root, target) = (root.clone(), directory.clone());
+        let Ok(permit) = facts.disk.clone().acquire_owned().await else { return Ok(Err(MaildirError::Unavailable)) };
+        let stored = tokio::task::spawn_blocking(move || {
+            let _held = permit;
+            store(&root, &target, &return_path, &message)
+        });
+        if let Err(error) = stored.await? {
+            tracing::error!(plugin = %facts.name, maildir = %directory.display(), %error, "writing to a maildir failed");
+            return Ok(Err(if is_full(&error) { MaildirError::NoSpace } else { MaildirError::Unavailable }));
+        }
+        if let Some(transaction) = &mut self.context()?.transaction {
+            transaction.stored.push(directory);
+        }
+        Ok(Ok(()))
     }
 }
 
@@ -101,7 +115,11 @@ pub fn store(root: &Path, directory: &Path, top: &[u8], message: &Message) -> io
             make_maildir(root, directory)?;
             create(&draft)?
         }
-        created => created?,
+        created => {
+            // Whoever is making these directories is waited for: they are not on disk before it is done.
+            drop(MAKING.read().unwrap_or_else(PoisonError::into_inner));
+            created?
+        }
     };
     let new = directory.join("new");
     let kept = new.join(&name);
@@ -128,10 +146,14 @@ fn write(file: &mut File, top: &[u8], message: &Message) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Held while directories are made and not synced yet.
+static MAKING: RwLock<()> = RwLock::new(());
+
 /// Makes the directories of a Maildir, and syncs every directory that has got a new entry.
 fn make_maildir(root: &Path, directory: &Path) -> io::Result<()> {
+    let _making = MAKING.write().unwrap_or_else(PoisonError::into_inner);
     for name in ["tmp", "new", "cur"] {
-        fs::DirBuilder::new().recursive(true).create(directory.join(name))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory.join(name))?;
     }
     for ancestor in directory.ancestors() {
         sync_directory(ancestor)?;

@@ -134,7 +134,6 @@ impl Session {
             Verdict::Yes | Verdict::Default => {
                 self.transaction = Some(Transaction::default());
                 self.transactions = self.transactions.saturating_add(1);
-                self.idle_commands = 0;
                 self.reply(&replies::SENDER_OK);
             }
             // A refused MAIL leads to no mail, and must not be repeated for ever.
@@ -157,7 +156,10 @@ impl Session {
         if let Some(transaction) = &mut self.transaction {
             transaction.refuse_recipient();
         }
-        self.refuse(&refusal);
+        // Whoever asks for one mailbox after the other is not sending mail.
+        if self.count_idle_command() {
+            self.refuse(&refusal);
+        }
     }
 
     fn data_answered(&mut self, verdict: Verdict) {
@@ -211,6 +213,7 @@ impl Session {
     }
 
     fn message_accepted(&mut self, reply: &Reply) {
+        self.idle_commands = 0;
         self.transaction = None;
         self.reply(reply);
     }

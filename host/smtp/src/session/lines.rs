@@ -19,6 +19,10 @@ impl Session {
             }
             Read::TooLong(Bound::Command) => self.go_on(Err(&replies::COMMAND_LINE_TOO_LONG)),
             Read::TooLong(Bound::Auth) => self.go_on(Err(&replies::AUTH_LINE_TOO_LONG)),
+            Read::TooLong(Bound::Chunk) => {
+                self.close(&replies::COMMAND_LINE_TOO_LONG, Close::OutOfStep);
+                None
+            }
             Read::More => Some(Event::Wait),
         }
     }
@@ -55,14 +59,14 @@ impl Session {
         let end = line.iter().position(|octet| *octet == b' ').unwrap_or(line.len());
         let (verb, argument) = line.split_at_checked(end).unwrap_or((line, b""));
         if line.iter().any(|octet| octet.is_ascii_control()) {
-            return Err(&replies::LINE_WITH_BARE_OCTETS);
+            return self.refuse_line(line, &replies::LINE_WITH_BARE_OCTETS);
         }
         let verb = std::str::from_utf8(verb).ok().filter(|verb| is_verb(verb)).ok_or(&replies::NOT_A_COMMAND)?;
         let row = Verb::find(verb);
         let argument = match std::str::from_utf8(argument) {
             Ok(argument) if argument.is_ascii() => argument.trim_ascii_start(),
             Ok(_) | Err(_) => {
-                return Err(row.map_or(&replies::NON_ASCII_ARGUMENT, |row| row.non_ascii));
+                return self.refuse_line(line, row.map_or(&replies::NON_ASCII_ARGUMENT, |row| row.non_ascii));
             }
         };
         if self.standing == Standing::Unwelcome && row.is_none_or(|row| row.name != "QUIT") {
@@ -95,6 +99,16 @@ impl Session {
             return Err(&replies::AUTHENTICATION_REQUIRED);
         }
         Ok(())
+    }
+
+    /// Refuses a line that is no command. Behind one that was meant to be a BDAT stand octets whose number nobody knows, and which must not
+    /// be taken for commands.
+    fn refuse_line(&mut self, line: &[u8], reply: &'static Reply) -> Step {
+        if line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT")) {
+            self.close(reply, Close::OutOfStep);
+            return Ok(None);
+        }
+        Err(reply)
     }
 
     /// Refuses a command at once, or behind the octets that follow it.

@@ -30,6 +30,11 @@ pub(crate) fn misbehave(word: &str) -> Option<Reply> {
         "long-note" => return Some(long_note()),
         "many-edits" => return Some(many_edits()),
         "bad-edits" => return Some(bad_edits()),
+        "edit-trap" => {
+            let added = editor::add_recipient(&Mailbox { local_part: "added".into(), domain: "example.org".into() });
+            let field = editor::prepend_field("X-Half-Done", b"yes");
+            panic!("told to panic behind edits: {added:?} {field:?}");
+        }
         _ => return bad_reply(word),
     }
     None

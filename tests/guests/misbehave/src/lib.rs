@@ -39,6 +39,7 @@
 //! | `long-note` | a note of 4097 octets and one of a name of 65, then 550 with the answers | |
 //! | `log-flood` | 10,000 lines of log, then no opinion | |
 //! | `many-edits` | in `message`, fields until the host refuses, then 550 with how many it took | |
+//! | `edit-trap` | in `message`, adds a recipient and a field, and panics | trap |
 //! | `bad-edits` | in `message`, edits that must be refused, then 550 with how many were not | |
 
 mod deed;

@@ -1,0 +1,132 @@
+//! The header section of a message (RFC 5322 section 2.2) as octets: taken apart into fields, and put together again.
+//!
+//! Nothing is normalised: a field that is not touched keeps its octets, and a line that is no field stays where it is.
+
+use memchr::memmem;
+
+/// Where a new field goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Top,
+    End,
+}
+
+/// What becomes of a field.
+#[derive(Debug)]
+pub(crate) enum Rewrite {
+    Keep,
+    Remove,
+    Value(Vec<u8>),
+}
+
+/// One field of a header section, folded lines and last CRLF included in `whole`.
+pub(super) struct Field<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) value: &'a [u8],
+    whole: &'a [u8],
+}
+
+/// The fields of a header section. A line that is none (without a colon) has an empty name, and is kept as it is.
+pub(super) fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    let mut rest = header.get(..header_end(header)).unwrap_or_default();
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (whole, behind) = rest.split_at(field_length(rest));
+        rest = behind;
+        let line = whole.strip_suffix(b"\r\n").unwrap_or(whole);
+        let colon = memchr::memchr(b':', line);
+        let (name, value) = match colon {
+            Some(colon) => line.split_at(colon),
+            None => (b"".as_slice(), line),
+        };
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        Some(Field { name: name.trim_ascii_end(), value, whole })
+    })
+}
+
+/// Octets of the first field: up to a CRLF that no white space follows.
+fn field_length(octets: &[u8]) -> usize {
+    memmem::find_iter(octets, b"\r\n")
+        .map(|at| at + 2)
+        .find(|end| !matches!(octets.get(*end), Some(b' ' | b'\t')))
+        .unwrap_or(octets.len())
+}
+
+/// Where the fields end: before the empty line, if there is one.
+fn header_end(header: &[u8]) -> usize {
+    if header == b"\r\n" {
+        0
+    } else if header.ends_with(b"\r\n\r\n") {
+        header.len() - 2
+    } else {
+        header.len()
+    }
+}
+
+fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The header section with one more field.
+pub(super) fn with_field(header: &[u8], name: &str, value: &[u8], place: Place) -> Vec<u8> {
+    let mut edited = Vec::with_capacity(header.len() + name.len() + value.len() + 8);
+    if place == Place::Top {
+        write_field(&mut edited, name.as_bytes(), value);
+    }
+    edited.extend_from_slice(header.get(..header_end(header)).unwrap_or_default());
+    if !edited.is_empty() && !edited.ends_with(b"\r\n") {
+        edited.extend_from_slice(b"\r\n");
+    }
+    if place == Place::End {
+        write_field(&mut edited, name.as_bytes(), value);
+    }
+    edited.extend_from_slice(b"\r\n");
+    edited
+}
+
+/// The header section with each field of that name, the n-th given to `change`, made into what it answers; and how many were
+/// changed.
+pub(super) fn rewritten(header: &[u8], name: &str, mut change: impl FnMut(u32) -> Rewrite) -> (Vec<u8>, u32) {
+    let mut edited = Vec::with_capacity(header.len());
+    let mut seen = 0;
+    let mut changed = 0;
+    for field in fields(header) {
+        let rewrite = if field.name.eq_ignore_ascii_case(name.as_bytes()) {
+            seen += 1;
+            change(seen - 1)
+        } else {
+            Rewrite::Keep
+        };
+        match rewrite {
+            Rewrite::Keep => edited.extend_from_slice(field.whole),
+            Rewrite::Remove => changed += 1,
+            Rewrite::Value(value) => {
+                changed += 1;
+                write_field(&mut edited, field.name, &value);
+            }
+        }
+    }
+    edited.extend_from_slice(header.get(header_end(header)..).unwrap_or_default());
+    (edited, changed)
+}
+
+/// Whether an empty line ends the header section.
+pub(super) fn is_closed(header: &[u8]) -> bool {
+    header == b"\r\n" || header.ends_with(b"\r\n\r\n")
+}
+
+/// The header section of a message without body, ended by an empty line.
+pub(super) fn closed(header: &[u8]) -> Vec<u8> {
+    let mut closed = header.to_vec();
+    if !closed.is_empty() && !closed.ends_with(b"\r\n") {
+        closed.extend_from_slice(b"\r\n");
+    }
+    closed.extend_from_slice(b"\r\n");
+    closed
+}
