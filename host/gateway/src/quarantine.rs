@@ -1,8 +1,8 @@
 //! Messages that are kept for a person: a Maildir for each label below `quarantine` in the data directory.
 //!
-//! On top of the message stand its envelope and its identifier, so that it can be delivered by hand:
-//! Only the fields above the first Received are ours: below it a sender may have written what he likes.
-//! `X-Postgate-Id`, `X-Postgate-Reverse-Path`, and `X-Postgate-Recipient` for each recipient.
+//! On top of the message stand its envelope and its identifier, so that it can be delivered by hand: `X-Postgate-Id`,
+//! `X-Postgate-Reverse-Path`, and `X-Postgate-Recipient` for each recipient. Only those above the first Received are ours: below
+//! it a sender may have written what he likes.
 
 use std::fmt::Write;
 use std::io;

@@ -176,7 +176,14 @@ impl Stage {
 
     /// The transaction was given up.
     pub(crate) async fn reset(&mut self) {
-        if self.transaction.take().is_some() {
+        if let Some(transaction) = self.transaction.take() {
+            let size = transaction.mail_data.size();
+            tracing::info!(
+                transaction = transaction.id,
+                recipients = transaction.recipients,
+                size,
+                "transaction given up"
+            );
             self.run.observe(Event::TransactionReset).await;
         }
         self.run.close_transaction();
@@ -230,7 +237,7 @@ impl Stage {
                         tracing::error!(transaction = id, %cause, "mail data could not be kept");
                     }
                     MessageError::HeaderTooLong | MessageError::HeaderContinues => {
-                        tracing::info!(transaction = id, reason = %error, "mail data refused");
+                        tracing::info!(transaction = id, reason = error.to_string(), "mail data refused");
                     }
                 }
                 self.run.observe(Event::TransactionReset).await;
@@ -274,14 +281,16 @@ impl Stage {
         self.quarantine_failed(id, &mut deliveries).await;
         for delivery in &deliveries {
             let Delivery { recipient, fate, plugin } = delivery;
-            let plugin = plugin.as_deref().unwrap_or_default();
+            let plugin = plugin.as_deref();
             let recipient = Mailbox::try_from(recipient).map(|mailbox| mailbox.to_string()).unwrap_or_default();
             match fate {
                 Fate::Delivered => tracing::info!(transaction = id, recipient, plugin, "delivered"),
                 Fate::Quarantined(label) => tracing::info!(transaction = id, recipient, plugin, label, "quarantined"),
-                Fate::Failed(reply) => tracing::info!(transaction = id, recipient, plugin, %reply, "delivery failed"),
+                Fate::Failed(reply) => {
+                    tracing::info!(transaction = id, recipient, plugin, reply = reply.to_string(), "delivery failed")
+                }
                 Fate::Deferred(reply) => {
-                    tracing::info!(transaction = id, recipient, plugin, %reply, "delivery deferred")
+                    tracing::info!(transaction = id, recipient, plugin, reply = reply.to_string(), "delivery deferred")
                 }
             }
         }
