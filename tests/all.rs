@@ -15,3 +15,4 @@ mod load;
 mod misbehaviour;
 mod process;
 mod support;
+mod tls;

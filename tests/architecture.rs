@@ -70,7 +70,7 @@ fn the_protocol_has_no_input_or_output() {
         sources("host/smtp/src").into_iter().filter(|path| path.to_string_lossy().contains("dialogue")).collect();
     let dialogue: Vec<_> = dialogue.iter().map(|path| path.to_str().unwrap()).collect();
     absent("host/smtp/src", &words, &dialogue);
-    assert_eq!(dependencies("host/smtp"), ["memchr"]);
+    assert_eq!(dependencies("host/smtp"), ["hmac", "memchr", "sha2"]);
 }
 
 #[test]
@@ -80,6 +80,12 @@ fn one_crate_names_the_engine() {
     for folder in ["host/gateway", "host/smtp"] {
         assert!(!dependencies(folder).iter().any(|name| name.starts_with("wasm")), "{folder}");
     }
+}
+
+#[test]
+fn one_module_does_tls() {
+    let module = ["tls.rs", "tls/certificates.rs", "tls/peer.rs", "stream.rs"];
+    absent("host/gateway/src", &["rustls", "x509_parser"], &module);
 }
 
 #[test]

@@ -7,19 +7,24 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use postgate::server::Server;
 use postgate::site::Site;
 use postgate_smtp::dialogue::player::Cut;
 use postgate_smtp::dialogue::{Action, Dialogue, Expected};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
+use crate::support::certificates::Authority;
 use crate::support::mailbox::{Stored, new_files};
 use crate::support::{self, Gateway, plugin};
 
@@ -28,9 +33,10 @@ use crate::support::{self, Gateway, plugin};
 fn as_they_are() {
     let scripts = scripts();
     let data = support::memory();
+    let authority = with_certificate(data.path());
     let gateway = Gateway::start_in(&configuration(&scripts), data);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let stage = Stage { addresses: gateway.addresses.clone(), mail: gateway.data.path().join("mail") };
+    let stage = Stage { addresses: gateway.addresses.clone(), mail: gateway.data.path().join("mail"), authority };
     let failures = runtime.block_on(async {
         let mut failures = Vec::new();
         for script in &scripts {
@@ -44,7 +50,7 @@ fn as_they_are() {
 
 #[test]
 fn octet_by_octet() {
-    played_in_turns(&scripts(), |_| vec![Cut::Everywhere]);
+    played_in_turns(&scripts(), |script| if script.injects() { Vec::new() } else { vec![Cut::Everywhere] });
 }
 
 #[test]
@@ -62,6 +68,9 @@ fn cut_in_two_at_every_octet() {
 
 /// Each place; of the few dialogues with very long lines only some.
 fn cuts(script: &Script) -> Vec<Cut> {
+    if script.injects() {
+        return Vec::new();
+    }
     let stride = script.octets() / MOST_CUTS + 1;
     (1..script.octets()).step_by(stride).map(Cut::Behind).collect()
 }
@@ -71,13 +80,14 @@ fn played_in_turns(scripts: &[Script], cuts: fn(&Script) -> Vec<Cut>) {
     // Thousands of sessions are not for the log that other tests look through.
     let _silent = tracing::subscriber::set_default(tracing::subscriber::NoSubscriber::default());
     let data = support::memory();
+    let authority = with_certificate(data.path());
     let config = support::config(&configuration(scripts), data.path()).unwrap_or_else(|problems| panic!("{problems}"));
     let runtime = tokio::runtime::Builder::new_current_thread().event_interval(1).enable_all().build().unwrap();
     let failures = runtime.block_on(async {
         let site = Site::load(&config).await.unwrap_or_else(|problems| panic!("{problems}"));
         let server = Server::bind(&config, site).await.unwrap_or_else(|problems| panic!("{problems}"));
         let addresses = server.addresses().map(|(name, address)| (name.to_owned(), address)).collect();
-        let stage = Stage { addresses, mail: data.path().join("mail") };
+        let stage = Stage { addresses, mail: data.path().join("mail"), authority };
         let (stop, stopped) = oneshot::channel::<()>();
         let told = async {
             // Dropped without a word is a word too.
@@ -86,7 +96,8 @@ fn played_in_turns(scripts: &[Script], cuts: fn(&Script) -> Vec<Cut>) {
         let serving = tokio::spawn(server.run(told, std::future::pending()));
         let mut failures = Vec::new();
         for script in scripts {
-            failures.extend(stage.play_with(script, &cuts(script)).await.err());
+            let cuts = if script.has_nonces() { Vec::new() } else { cuts(script) };
+            failures.extend(stage.play_with(script, &cuts).await.err());
         }
         drop(stop);
         assert_eq!(serving.await.expect("the gateway does not panic"), 0, "sessions were left over");
@@ -120,9 +131,24 @@ impl Script {
     fn octets(&self) -> usize {
         let octets = self.dialogue.steps.iter().map(|step| match &step.action {
             Action::Client(octets) => octets.len(),
-            Action::Server(_) | Action::Closed | Action::Stored(_) | Action::Message(_) => 0,
+            Action::Server(_) | Action::Tls | Action::Closed | Action::Stored(_) | Action::Message(_) => 0,
         });
         octets.sum()
+    }
+
+    /// Whether something follows STARTTLS in clear: it is lost only where the gateway reads it with the command, and must not be
+    /// sent later, when it would be taken for the handshake.
+    fn injects(&self) -> bool {
+        let pairs = self.dialogue.steps.windows(3);
+        pairs.filter(|steps| matches!(steps[2].action, Action::Tls)).any(|steps| match &steps[0].action {
+            Action::Client(octets) => !octets.ends_with(b"STARTTLS\r\n"),
+            Action::Server(_) | Action::Tls | Action::Closed | Action::Stored(_) | Action::Message(_) => false,
+        })
+    }
+
+    /// SCRAM says something else each time: such a dialogue is played once, and on the bare session with every cut.
+    fn has_nonces(&self) -> bool {
+        self.dialogue.settings.iter().any(|(_, value)| value.contains("SCRAM"))
     }
 
     fn listener(&self) -> &str {
@@ -142,7 +168,7 @@ impl Script {
 /// One listener for all dialogues without settings, and one for each that has some.
 fn configuration(scripts: &[Script]) -> String {
     let mut text = format!(
-        "[chain.main]\nplugins = [\"delivery\", \"policy\"]\n{}{}",
+        "[chain.main]\nplugins = [\"policy\", \"delivery\"]\n{}{}",
         plugin("policy", "policy", "[]"),
         plugin("delivery", "maildir", "[\"log\", \"config\", { maildir = \"mail\" }]") + "config.domains = \"all\"\n"
     );
@@ -152,8 +178,11 @@ fn configuration(scripts: &[Script]) -> String {
             text += "auth-in-clear = true\n";
         }
         for (name, value) in settings {
-            let is_list = name == "extensions-off";
+            let is_list = ["extensions-off", "extensions-on", "auth-mechanisms"].contains(&name.as_str());
             let list: Vec<&str> = value.split_whitespace().collect();
+            if name == "tls" {
+                text += "certificates = [{ chain = 'mx.pem', key = 'mx.key' }]\n";
+            }
             text += &if is_list { format!("{name} = {list:?}\n") } else { format!("{name} = {value}\n") };
         }
     };
@@ -164,12 +193,21 @@ fn configuration(scripts: &[Script]) -> String {
     text
 }
 
+/// Puts the certificate of the listeners with TLS into the directory.
+fn with_certificate(folder: &Path) -> Authority {
+    let authority = Authority::new();
+    authority.issue(&["mx.example.org"]).write(folder, "mx");
+    authority
+}
+
 /// Where dialogues are played, one after the other.
 struct Stage {
     /// The listeners.
     addresses: BTreeMap<String, SocketAddr>,
     /// Where Maildirs are.
     mail: PathBuf,
+    /// Who has made the certificate.
+    authority: Authority,
 }
 
 impl Stage {
@@ -194,7 +232,14 @@ impl Stage {
         }
         let stream = TcpStream::connect(self.addresses[script.listener()]).await.expect("the gateway listens");
         stream.set_nodelay(true).expect("a socket");
-        let mut client = Client { stream, unread: Vec::new(), said: String::new(), taken: None, cut, octets: 0 };
+        let mut client = Client {
+            stream: Some(Box::new(stream)),
+            unread: Vec::new(),
+            said: String::new(),
+            taken: None,
+            cut,
+            octets: 0,
+        };
         for step in &script.dialogue.steps {
             let done = timeout(PATIENCE, self.act(&mut client, &step.action)).await;
             let done = done.unwrap_or_else(|_| Err(format!("nothing more comes behind {:?}", client.unread())));
@@ -219,6 +264,7 @@ impl Stage {
                 }
                 Ok(())
             }
+            Action::Tls => client.start_tls(&self.authority).await,
             Action::Closed => client.closed().await,
             Action::Stored(count) => {
                 let mut ids: Vec<String> = self.stored().into_iter().map(|stored| stored.id).collect();
@@ -240,9 +286,15 @@ impl Stage {
     }
 }
 
+/// In clear or below TLS.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
 /// The client of one dialogue.
 struct Client {
-    stream: TcpStream,
+    /// None during a handshake.
+    stream: Option<Box<dyn Stream>>,
     /// What was received, and is not expected yet.
     unread: Vec<u8>,
     /// All lines of the server, without the identifiers of transactions.
@@ -255,6 +307,22 @@ struct Client {
 }
 
 impl Client {
+    async fn start_tls(&mut self, authority: &Authority) -> Result<(), String> {
+        if !self.unread.is_empty() {
+            return Err(format!("the server says {:?}", self.unread()));
+        }
+        let connector = TlsConnector::from(Arc::new(authority.client()));
+        let name = ServerName::try_from("mx.example.org").expect("a name");
+        let stream = self.stream.take().expect("no handshake has failed");
+        let secured = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
+        self.stream = Some(Box::new(secured));
+        Ok(())
+    }
+
+    fn stream(&mut self) -> &mut dyn Stream {
+        self.stream.as_deref_mut().expect("no handshake has failed")
+    }
+
     async fn write(&mut self, octets: &[u8]) {
         let begun = self.octets;
         self.octets += octets.len();
@@ -277,7 +345,10 @@ impl Client {
 
     /// A server that has closed does not take it, which shows when its words are read.
     async fn write_whole(&mut self, octets: &[u8]) {
-        let _ = self.stream.write_all(octets).await;
+        let stream = self.stream();
+        if stream.write_all(octets).await.is_ok() {
+            let _ = stream.flush().await;
+        }
     }
 
     /// Reads until all of what is expected was said.
@@ -307,7 +378,7 @@ impl Client {
                 self.taken = id.map(str::to_owned).or(self.taken.take());
                 return Ok(line);
             }
-            match self.stream.read_buf(&mut self.unread).await {
+            match self.read().await {
                 Ok(0) => return Err(format!("the server has closed behind {:?}", self.unread())),
                 Ok(_) => {}
                 Err(error) => return Err(format!("{error} behind {:?}", self.unread())),
@@ -315,12 +386,22 @@ impl Client {
         }
     }
 
+    async fn read(&mut self) -> io::Result<usize> {
+        let stream = self.stream.as_deref_mut().expect("no handshake has failed");
+        stream.read_buf(&mut self.unread).await
+    }
+
+    async fn read_to_end(&mut self) -> io::Result<()> {
+        while self.read().await? > 0 {}
+        Ok(())
+    }
+
     /// The server has closed, and said nothing else.
     async fn closed(&mut self) -> Result<(), String> {
-        match self.stream.read_to_end(&mut self.unread).await {
+        match self.read_to_end().await {
             // Where it closes before it has read all that a client has sent.
-            Err(error) if error.kind() != std::io::ErrorKind::ConnectionReset => return Err(error.to_string()),
-            Ok(_) | Err(_) => {}
+            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => return Err(error.to_string()),
+            Ok(()) | Err(_) => {}
         }
         if self.unread.is_empty() { Ok(()) } else { Err(format!("the server says {:?}", self.unread())) }
     }
@@ -328,14 +409,18 @@ impl Client {
     /// The server has not closed; and when the client does, it has nothing more to say.
     async fn end(&mut self) -> Result<(), String> {
         give_way().await;
-        match self.stream.try_read_buf(&mut self.unread) {
-            Ok(0) => return Err("the server has closed".to_owned()),
-            Ok(_) => return Err(format!("the server says {:?}", self.unread())),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error.to_string()),
+        let now = tokio::select! {
+            biased;
+            read = self.read() => Some(read.map_err(|error| error.to_string())?),
+            () = std::future::ready(()) => None,
+        };
+        match now {
+            None => {}
+            Some(0) => return Err("the server has closed".to_owned()),
+            Some(_) => return Err(format!("the server says {:?}", self.unread())),
         }
-        self.stream.shutdown().await.map_err(|error| error.to_string())?;
-        self.stream.read_to_end(&mut self.unread).await.map_err(|error| error.to_string())?;
+        self.stream().shutdown().await.map_err(|error| error.to_string())?;
+        self.read_to_end().await.map_err(|error| error.to_string())?;
         if self.unread.is_empty() { Ok(()) } else { Err(format!("the server says {:?}", self.unread())) }
     }
 

@@ -1,5 +1,6 @@
 //! A gateway in this process, and a client that says what it is told.
 
+pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod log;
 pub(crate) mod mailbox;

@@ -16,6 +16,7 @@ mod problem;
 mod reader;
 mod resolve;
 mod settings;
+mod tls;
 mod tree;
 mod units;
 
@@ -23,7 +24,7 @@ mod units;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use postgate_plugin::{Hash, Keep, OnFailure};
@@ -32,7 +33,8 @@ use serde::Serialize;
 pub use load::Machine;
 pub use name::Hostname;
 pub use problem::{Problem, Problems};
-pub use settings::{Extension, ListenerLimits, LogFormat, LogLevel, PluginLimits};
+pub use settings::{Extension, ListenerLimits, LogFormat, LogLevel, Mechanism, PluginLimits, Protocol};
+pub use tls::{Certificate, ClientCertificateMode, ClientCertificates, Tls, TlsStart};
 pub use units::{Count, Period, Size};
 
 use origin::Origins;
@@ -61,6 +63,8 @@ pub struct Config {
     pub log: Log,
     /// What all plugins share.
     pub engine: Engine,
+    /// How often files of certificates are looked at, whether they have changed.
+    pub certificate_check: Period,
     /// By name; one or more.
     pub listeners: BTreeMap<String, Listener>,
     /// By name.
@@ -105,8 +109,18 @@ pub struct Listener {
     pub auth_in_clear: bool,
     /// Whether a client must authenticate before it sends mail.
     pub auth_required: bool,
+    /// The SASL mechanisms that are offered where the chain can authenticate.
+    pub auth_mechanisms: Vec<Mechanism>,
+    /// Peers that may say by XCLIENT whom they speak for, and by XFORWARD what the log shall say.
+    pub xclient_from: Vec<IpAddr>,
+    /// Service extensions that are offered although they are not by default.
+    pub extensions_on: Vec<Extension>,
+    /// None is a listener in clear.
+    pub tls: Option<Tls>,
     /// Service extensions that are not offered.
     pub extensions_off: Vec<Extension>,
+    /// What is spoken.
+    pub protocol: Protocol,
     /// What a client may do.
     pub limits: ListenerLimits,
 }
@@ -182,6 +196,17 @@ impl Config {
             steps.push(is_item.unwrap_or_else(|| Step::from(*step)));
         }
         self.origins.problem_with_value(&steps, message)
+    }
+
+    /// As `problem`, with a setting of one of a listener's certificates: `key` is `chain` or `key`.
+    pub(crate) fn certificate_problem(&self, listener: &str, n: usize, key: &str, message: String) -> Problem {
+        let n = n.to_string();
+        let own = ["listener", listener, "certificates", &n, key];
+        if self.origins.has(&["listener", listener, "certificates"].map(Step::from)) {
+            self.problem(&own, message)
+        } else {
+            self.problem(&["tls", "certificates", &n, key], message)
+        }
     }
 
     /// Chains that no listener names, and plugins that no chain does: allowed, and perhaps forgotten.

@@ -5,21 +5,26 @@
 //! future of its own that exists only while it lasts.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postgate_plugin::End;
-use postgate_smtp::{Close, Event, Session};
-use tokio::io::AsyncWriteExt;
+use postgate_smtp::{Close, Event, Mechanism, Session, TlsFacts};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, timeout};
 
 use crate::buffer::Buffer;
+use crate::chance;
+use crate::site::Door;
 use crate::stage::Stage;
+use crate::stream::Stream;
+use crate::tls::Peer;
 
 /// One client's connection.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
+    door: Arc<Door>,
     session: Session,
     stage: Stage,
 }
@@ -28,6 +33,8 @@ pub(crate) struct Connection {
 enum Flow {
     /// The client may go on.
     Open,
+    /// TLS begins.
+    StartTls,
     /// The session is over, and its last reply is written.
     Closed(End),
 }
@@ -43,12 +50,18 @@ enum Silence {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, session: Session, stage: Stage) -> Self {
-        Self { stream, session, stage }
+    pub(crate) fn new(stream: TcpStream, door: Arc<Door>, mut stage: Stage) -> Self {
+        let mut session = Session::new(door.smtp.clone());
+        prepare(&mut session, &door, &mut stage);
+        Self { stream: Stream::Plain(stream), door, session, stage }
     }
 
     /// Serves the client until the session is over. `stop` asks it to come to an end soon.
     pub(crate) async fn serve(mut self, mut stop: watch::Receiver<bool>) {
+        if self.door.begins_with_tls() && Box::pin(self.begin(&mut stop)).await.is_err() {
+            // Nobody has been asked about this client, so there is nobody to tell.
+            return;
+        }
         let end = match self.dialogue(&mut stop).await {
             Ok(end) => end,
             Err(error) => {
@@ -58,7 +71,7 @@ impl Connection {
         };
         match end {
             End::Refused | End::Timeout | End::Shutdown => self.linger().await,
-            End::Quit | End::Lost => {}
+            End::Quit | End::Lost => self.stream.part(LINGER).await,
         }
         Box::pin(self.stage.end(end)).await;
         let transactions = self.stage.transactions();
@@ -67,10 +80,53 @@ impl Connection {
             session = session.id,
             listener = &*session.listener,
             remote = %session.remote,
+            tls = session.tls.as_ref().map(|layer| layer.version.as_str()),
+            cipher = session.tls.as_ref().map(|layer| layer.cipher_suite.as_str()),
             transactions,
             end = end_name(end),
             "session ended"
         );
+    }
+
+    /// Where TLS comes first: the handshake, and a session that knows of it.
+    async fn begin(&mut self, stop: &mut watch::Receiver<bool>) -> io::Result<()> {
+        let facts = tokio::select! {
+            facts = self.handshake() => facts?,
+            _ = stop.wait_for(|stop| *stop) => return Err(io::ErrorKind::Interrupted.into()),
+        };
+        self.session = Session::new_secured(self.door.smtp.clone(), facts);
+        prepare(&mut self.session, &self.door, &mut self.stage);
+        Ok(())
+    }
+
+    /// The handshake, after which the stream is another. Where it fails there is no stream any more.
+    async fn handshake(&mut self) -> io::Result<TlsFacts> {
+        let handshake = match (&self.door.tls, std::mem::replace(&mut self.stream, Stream::Gone)) {
+            (Some(tls), Stream::Plain(stream)) => tls.handshake(stream).await,
+            (Some(_) | None, _) => Err(io::Error::other("there is no TLS to begin")),
+        };
+        let session = self.stage.session();
+        match handshake {
+            Ok((stream, Peer { layer, facts })) => {
+                tracing::debug!(
+                    session = session.id,
+                    version = layer.version,
+                    cipher = layer.cipher_suite,
+                    server_name = ?layer.server_name,
+                    client = ?facts.client_certificate,
+                    "TLS begins"
+                );
+                self.stream = Stream::Tls(stream);
+                self.stage.secured(layer);
+                Ok(facts)
+            }
+            Err(error) => {
+                let (listener, remote) = (&*session.listener, session.remote);
+                let error = error.to_string();
+                tracing::info!(session = session.id, listener, %remote, ?error, "TLS handshake failed");
+                Err(io::ErrorKind::ConnectionAborted.into())
+            }
+        }
     }
 
     async fn dialogue(&mut self, stop: &mut watch::Receiver<bool>) -> io::Result<End> {
@@ -80,8 +136,18 @@ impl Connection {
         let mut is_stopping = false;
         let mut flow = Box::pin(self.work(&[])).await?;
         loop {
-            if let Flow::Closed(end) = flow {
-                return Ok(end);
+            match flow {
+                Flow::Open => {}
+                Flow::Closed(end) => return Ok(end),
+                Flow::StartTls => {
+                    let facts = tokio::select! {
+                        facts = Box::pin(self.handshake()) => facts?,
+                        () = &mut stopping, if !is_stopping => return Ok(End::Shutdown),
+                    };
+                    self.session.secured(facts);
+                    flow = Box::pin(self.work(&[])).await?;
+                    continue;
+                }
             }
             let wait = async {
                 tokio::select! {
@@ -118,7 +184,10 @@ impl Connection {
             }
             tokio::select! {
                 biased;
-                ready = self.stream.readable() => ready?,
+                read = self.stream.read() => {
+                    let buffer = read?;
+                    return Ok(if buffer.as_slice().is_empty() { Err(Silence::Lost) } else { Ok(buffer) });
+                }
                 () = timer.as_mut() => {
                     let now = Instant::now();
                     if now >= lost_at {
@@ -129,18 +198,7 @@ impl Connection {
                         rest_at = None;
                     }
                     timer.as_mut().reset(rest_at.unwrap_or(lost_at).min(lost_at));
-                    continue;
                 }
-            }
-            let mut buffer = Buffer::take();
-            match self.stream.try_read(buffer.room()) {
-                Ok(0) => return Ok(Err(Silence::Lost)),
-                Ok(octets) => {
-                    buffer.filled(octets);
-                    return Ok(Ok(buffer));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
             }
         }
     }
@@ -164,6 +222,9 @@ impl Connection {
                     self.stage.reset().await;
                     None
                 }
+                // What is left of the input was read in clear, and may have been put there by somebody else (CVE-2011-0411): it is
+                // dropped with the buffer.
+                Event::StartTls => Some(Flow::StartTls),
                 Event::Close(close) => Some(Flow::Closed(end(close))),
             };
             input = input.get(taken..).unwrap_or_default();
@@ -181,15 +242,11 @@ impl Connection {
     async fn linger(&mut self) {
         let mut left = LINGER_BYTES;
         let drain = async {
-            self.stream.shutdown().await?;
+            self.stream.end().await?;
             while left > 0 {
-                self.stream.readable().await?;
-                let mut buffer = Buffer::take();
-                match self.stream.try_read(buffer.room()) {
-                    Ok(0) => break,
-                    Ok(octets) => left = left.saturating_sub(octets),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) => return Err(error),
+                match self.stream.read().await?.as_slice().len() {
+                    0 => break,
+                    octets => left = left.saturating_sub(octets),
                 }
             }
             io::Result::Ok(())
@@ -200,17 +257,15 @@ impl Connection {
 
     /// Writes the output. A client that does not read is waited for as long as one that does not write.
     async fn write(&mut self) -> io::Result<()> {
+        let patience = self.session.patience();
+        let late = |_| io::Error::from(io::ErrorKind::TimedOut);
         while !self.session.output().is_empty() {
-            match self.stream.try_write(self.session.output()) {
-                Ok(octets) => self.session.sent(octets),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let writable = timeout(self.session.patience(), self.stream.writable()).await;
-                    writable.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-                }
-                Err(error) => return Err(error),
+            match timeout(patience, self.stream.write(self.session.output())).await.map_err(late)?? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                octets => self.session.sent(octets),
             }
         }
-        Ok(())
+        timeout(patience, self.stream.flush()).await.map_err(late)?
     }
 }
 
@@ -220,6 +275,17 @@ fn end(close: Close) -> End {
         Close::Refused | Close::TooManyErrors | Close::OutOfStep => End::Refused,
         Close::Timeout => End::Timeout,
         Close::Shutdown => End::Shutdown,
+    }
+}
+
+/// What a session can't know by itself: random octets for SCRAM, and whether its peer may speak for others.
+fn prepare(session: &mut Session, door: &Door, stage: &mut Stage) {
+    let scram = [Mechanism::ScramSha256, Mechanism::ScramSha256Plus];
+    if scram.iter().any(|mechanism| door.smtp.auth.mechanisms.contains(*mechanism)) {
+        session.set_seed(chance::seed());
+    }
+    if door.settings.xclient_from.contains(&stage.session().remote.ip().to_canonical()) {
+        session.trust_peer();
     }
 }
 

@@ -39,20 +39,6 @@ fn limits(limits: &config::PluginLimits) -> Limits {
     }
 }
 
-pub(crate) fn extension(extension: config::Extension) -> postgate_smtp::Extension {
-    match extension {
-        config::Extension::Pipelining => postgate_smtp::Extension::Pipelining,
-        config::Extension::Size => postgate_smtp::Extension::Size,
-        config::Extension::EightBitMime => postgate_smtp::Extension::EightBitMime,
-        config::Extension::EnhancedStatusCodes => postgate_smtp::Extension::EnhancedStatusCodes,
-        config::Extension::Chunking => postgate_smtp::Extension::Chunking,
-        config::Extension::Auth => postgate_smtp::Extension::Auth,
-        config::Extension::Verify => postgate_smtp::Extension::Verify,
-        config::Extension::Expand => postgate_smtp::Extension::Expand,
-        config::Extension::Help => postgate_smtp::Extension::Help,
-    }
-}
-
 pub(crate) fn session_limits(limits: &config::ListenerLimits) -> postgate_smtp::Limits {
     let count = |count: config::Count| u32::try_from(count.number()).unwrap_or(u32::MAX);
     postgate_smtp::Limits {

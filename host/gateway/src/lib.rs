@@ -4,6 +4,7 @@
 //! of the protocol to the chain and makes the reply. Before that, `config` reads the file and `site` loads what it names.
 
 mod buffer;
+mod chance;
 pub mod command;
 pub mod config;
 mod connection;
@@ -14,3 +15,5 @@ mod received;
 pub mod server;
 pub mod site;
 mod stage;
+mod stream;
+mod tls;

@@ -14,12 +14,13 @@ pub(crate) fn field(
     hostname: &str,
     transaction: &str,
     only_recipient: Option<&Mailbox>,
+    utf8: Option<Utf8>,
     now: OffsetDateTime,
 ) -> Vec<u8> {
     let name = session.hello.as_ref().map_or("unknown", |hello| hello.name.as_str());
     let mut field = format!("Received: from {name} ({})\r\n", address_literal(session.remote.ip()));
     // Writing to a string does not fail.
-    let _ = write!(field, "\tby {hostname} (Postgate) with {} id {transaction}", protocol(session));
+    let _ = write!(field, "\tby {hostname} (Postgate) with {} id {transaction}", protocol(session, utf8));
     if let Some(recipient) = only_recipient {
         let _ = write!(field, "\r\n\tfor <{recipient}>");
     }
@@ -29,21 +30,23 @@ pub(crate) fn field(
     field.into_bytes()
 }
 
-/// RFC 3848: ESMTP, and what was added to it.
-fn protocol(session: &SessionFacts) -> &'static str {
+/// That mailboxes and header fields may be in UTF-8.
+#[derive(Clone, Copy)]
+pub(crate) struct Utf8;
+
+/// RFC 3848: ESMTP, and what was added to it; RFC 6531 section 4.3 for the names of SMTPUTF8.
+fn protocol(session: &SessionFacts, utf8: Option<Utf8>) -> String {
     let greeting = session.hello.as_ref().map(|ClientHello { greeting, .. }| greeting);
-    let (tls, authenticated) = (session.tls.is_some(), session.identity.is_some());
-    match (greeting, tls, authenticated) {
-        (None | Some(Greeting::Helo), _, _) => "SMTP",
-        (Some(Greeting::Ehlo), false, false) => "ESMTP",
-        (Some(Greeting::Ehlo), false, true) => "ESMTPA",
-        (Some(Greeting::Ehlo), true, false) => "ESMTPS",
-        (Some(Greeting::Ehlo), true, true) => "ESMTPSA",
-        (Some(Greeting::Lhlo), false, false) => "LMTP",
-        (Some(Greeting::Lhlo), false, true) => "LMTPA",
-        (Some(Greeting::Lhlo), true, false) => "LMTPS",
-        (Some(Greeting::Lhlo), true, true) => "LMTPSA",
-    }
+    let name = match (greeting, utf8) {
+        (None | Some(Greeting::Helo), _) => return "SMTP".to_owned(),
+        (Some(Greeting::Ehlo), None) => "ESMTP",
+        (Some(Greeting::Ehlo), Some(Utf8)) => "UTF8SMTP",
+        (Some(Greeting::Lhlo), None) => "LMTP",
+        (Some(Greeting::Lhlo), Some(Utf8)) => "UTF8LMTP",
+    };
+    let tls = if session.tls.is_some() { "S" } else { "" };
+    let authenticated = if session.identity.is_some() { "A" } else { "" };
+    format!("{name}{tls}{authenticated}")
 }
 
 /// RFC 5321 section 4.1.3.
@@ -76,7 +79,7 @@ mod tests {
         let mut facts = session(Greeting::Ehlo, "192.0.2.1:1000");
         facts.identity = Some(ClientIdentity { name: "alice".into(), mechanism: "PLAIN".into() });
         let to = "\"a b\"@example.org".parse().unwrap();
-        let field = field(&facts, "mx.example.org", "1-1", Some(&to), OffsetDateTime::UNIX_EPOCH);
+        let field = field(&facts, "mx.example.org", "1-1", Some(&to), None, OffsetDateTime::UNIX_EPOCH);
         assert_eq!(
             String::from_utf8(field).unwrap(),
             "Received: from client.example ([192.0.2.1])\r\n\tby mx.example.org (Postgate) with ESMTPA id 1-1\r\n\tfor \
@@ -88,7 +91,7 @@ mod tests {
     fn addresses_and_protocols() {
         let facts = session(Greeting::Helo, "[::ffff:192.0.2.7]:1");
         let of = |facts: &SessionFacts| {
-            String::from_utf8(field(facts, "mx", "1", None, OffsetDateTime::UNIX_EPOCH)).unwrap()
+            String::from_utf8(field(facts, "mx", "1", None, None, OffsetDateTime::UNIX_EPOCH)).unwrap()
         };
         assert!(of(&facts).contains("([192.0.2.7])"));
         assert!(of(&facts).contains("with SMTP id 1;"));

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use postgate_plugin::{Run, SessionFacts};
-use postgate_smtp::Session;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -18,12 +17,16 @@ use crate::connection::Connection;
 use crate::id;
 use crate::site::{Door, Site};
 use crate::stage::Stage;
+use crate::tls::watch::Watch;
+
+pub use crate::tls::watch::Reloader;
 
 /// Sockets that are bound and not served yet.
 pub struct Server {
     ports: Vec<(TcpListener, Port)>,
     /// Of each listener.
     callers: Vec<Arc<Callers>>,
+    watch: Watch,
     grace: Duration,
 }
 
@@ -40,6 +43,8 @@ impl Server {
         let mut ports = Vec::new();
         let mut all_callers = Vec::new();
         let mut problems = Vec::new();
+        let layers = site.doors.iter().filter_map(|door| door.tls.clone()).collect();
+        let watch = Watch::new(layers, config.certificate_check.0);
         for door in site.doors {
             let door = Arc::new(door);
             let callers = Arc::new(Callers::default());
@@ -54,7 +59,7 @@ impl Server {
             }
         }
         if problems.is_empty() {
-            Ok(Self { ports, callers: all_callers, grace: config.shutdown_grace.0 })
+            Ok(Self { ports, callers: all_callers, watch, grace: config.shutdown_grace.0 })
         } else {
             Err(Problems::new(problems))
         }
@@ -63,6 +68,11 @@ impl Server {
     /// The addresses that listeners are bound to, with their names: where the configuration said port 0, the port that it is.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
         self.ports.iter().map(|(_, port)| (&*port.door.name, port.address))
+    }
+
+    /// Has certificates loaded anew while the server runs.
+    pub fn reloader(&self) -> Reloader {
+        self.watch.reloader()
     }
 
     /// Serves until `stop` is ready. Then there are no new sessions, idle ones are closed, open transactions may finish within
@@ -75,7 +85,10 @@ impl Server {
             tracing::info!(listener = &*port.door.name, address = %port.address, chain = port.door.chain.name(), "listening");
             ports.spawn(port.serve(socket, stopped.clone(), grace));
         }
-        stop.await;
+        tokio::select! {
+            () = stop => {}
+            () = self.watch.run() => {}
+        }
         tracing::info!(?grace, "stopping");
         // Nobody listens any more if all ports have ended, which they do not by themselves.
         let _ = stopping.send(true);
@@ -166,7 +179,7 @@ impl Port {
         tracing::debug!(session = facts.id, listener = &*self.door.name, %remote, "session begins");
         let run = Run::new(self.door.chain.clone(), facts);
         let stage = Stage::new(self.door.house.clone(), run);
-        let connection = Connection::new(stream, Session::new(self.door.smtp.clone()), stage);
+        let connection = Connection::new(stream, self.door.clone(), stage);
         let stop = stop.clone();
         connections.spawn(async move {
             let _place = place;

@@ -9,11 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use postgate_plugin::{Chain, Engine, EngineConfig, Entry, Hook, LoadError, Plugin, try_scratch};
-use postgate_smtp::{AuthOffer, Extension, Extensions, Mechanisms};
+use postgate_smtp::{AuthOffer, Extension, Extensions, Mechanisms, TlsOffer};
 
-use crate::config::{self, Config, Problem, Problems};
+use crate::chance;
+use crate::config::{self, Config, Problem, Problems, TlsStart};
 use crate::into;
 use crate::stage::House;
+use crate::tls::{Finding, Setting, Tls};
 
 /// Everything that listeners need to serve.
 pub struct Site {
@@ -21,6 +23,8 @@ pub struct Site {
     pub plugins: BTreeMap<String, Arc<Plugin>>,
     /// By name.
     pub chains: BTreeMap<String, Arc<Chain>>,
+    /// What is allowed, and may soon be trouble: a certificate that has expired.
+    pub warnings: Vec<Problem>,
     pub(crate) doors: Vec<Door>,
 }
 
@@ -30,7 +34,15 @@ pub(crate) struct Door {
     pub(crate) settings: config::Listener,
     pub(crate) chain: Arc<Chain>,
     pub(crate) smtp: Arc<postgate_smtp::Config>,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) house: Arc<House>,
+}
+
+impl Door {
+    /// Whether TLS begins with the connection.
+    pub(crate) fn begins_with_tls(&self) -> bool {
+        self.settings.tls.as_ref().is_some_and(|tls| tls.start == TlsStart::Implicit)
+    }
 }
 
 impl Site {
@@ -62,6 +74,7 @@ impl Site {
                 }
             }
         }
+        let (mut tls, warnings) = layers(config, &mut problems);
         if !problems.is_empty() {
             return Err(Problems::new(problems));
         }
@@ -74,9 +87,11 @@ impl Site {
         let doors = config
             .listeners
             .iter()
-            .filter_map(|(name, listener)| Some(door(name, listener, config, chains.get(&listener.chain)?)))
+            .filter_map(|(name, listener)| {
+                Some(door(name, config, listener, chains.get(&listener.chain)?, tls.remove(name)))
+            })
             .collect();
-        Ok(Self { plugins, chains, doors })
+        Ok(Self { plugins, chains, warnings, doors })
     }
 }
 
@@ -118,19 +133,19 @@ fn locked(config: &Config, chains: &BTreeMap<String, Arc<Chain>>) -> Vec<Problem
     let authenticates = |listener: &config::Listener| {
         let chain = chains.get(&listener.chain);
         chain.is_some_and(|chain| chain.hooks().contains(Hook::Authenticate))
-            && !listener.extensions_off.contains(&config::Extension::Auth)
+            && !listener.extensions_off.contains(&config::Extension(Extension::Auth))
     };
-    let in_clear = |listener: &config::Listener| listener.auth_in_clear;
+    let in_clear = |listener: &config::Listener| listener.auth_in_clear || listener.tls.is_some();
     let locked = config
         .listeners
         .iter()
         .filter(|(_, listener)| listener.auth_required && !(authenticates(listener) && in_clear(listener)));
     let problem = |(name, listener): (&String, &config::Listener)| {
         let problem = config.problem(&["listener", name, "auth-required"], "nobody can authenticate here");
-        if listener.extensions_off.contains(&config::Extension::Auth) {
+        if listener.extensions_off.contains(&config::Extension(Extension::Auth)) {
             problem.note("AUTH stands in its extensions-off")
         } else if authenticates(listener) {
-            problem.note("AUTH is not offered in clear: auth-in-clear is false, and there is no TLS")
+            problem.note("AUTH is not offered in clear: auth-in-clear is false, and the listener has no TLS")
         } else {
             problem.note(format!("no plugin of chain \"{}\" has the hook authenticate", listener.chain))
         }
@@ -138,35 +153,74 @@ fn locked(config: &Config, chains: &BTreeMap<String, Arc<Chain>>) -> Vec<Problem
     locked.map(problem).collect()
 }
 
-fn door(name: &str, listener: &config::Listener, config: &Config, chain: &Arc<Chain>) -> Door {
+/// The TLS of the listeners that have one, by name, and what is worth a warning about it.
+fn layers(config: &Config, problems: &mut Vec<Problem>) -> (BTreeMap<String, Arc<Tls>>, Vec<Problem>) {
+    let (mut layers, mut warnings) = (BTreeMap::new(), Vec::new());
+    for (name, listener) in &config.listeners {
+        let Some(settings) = &listener.tls else { continue };
+        match Tls::load(name, settings, listener.limits.handshake_patience.0) {
+            Ok((tls, findings)) => {
+                layers.insert(name.clone(), Arc::new(tls));
+                add(&mut warnings, config, name, findings);
+            }
+            Err(findings) => add(problems, config, name, findings),
+        }
+    }
+    (layers, warnings)
+}
+
+/// Adds findings at their settings; one about common certificates is told once, not for each listener.
+fn add(problems: &mut Vec<Problem>, config: &Config, listener: &str, findings: Vec<Finding>) {
+    for Finding { setting, message } in findings {
+        let problem = match setting {
+            Setting::Chain(n) => config.certificate_problem(listener, n, "chain", message),
+            Setting::Key(n) => config.certificate_problem(listener, n, "key", message),
+            Setting::ClientAuthorities => config.problem(&["listener", listener, "client-certificates", "ca"], message),
+        };
+        if !problems.iter().any(|known| known.to_string() == problem.to_string()) {
+            problems.push(problem);
+        }
+    }
+}
+
+fn door(name: &str, config: &Config, listener: &config::Listener, chain: &Arc<Chain>, tls: Option<Arc<Tls>>) -> Door {
     let hostname = listener.hostname.as_str();
     let mut smtp = postgate_smtp::Config::new(hostname.parse().expect("invariant: a host name is a domain"));
     smtp.limits = into::session_limits(&listener.limits);
-    smtp.extensions = listener
-        .extensions_off
-        .iter()
-        .fold(Extensions::all(), |set, extension| set.without(into::extension(*extension)));
+    let on = listener.extensions_on.iter().fold(Extensions::default(), |set, extension| set.with(extension.0));
+    smtp.extensions = listener.extensions_off.iter().fold(on, |set, extension| set.without(extension.0));
+    smtp.protocol = match listener.protocol {
+        config::Protocol::Smtp => postgate_smtp::Protocol::Smtp,
+        config::Protocol::Lmtp => postgate_smtp::Protocol::Lmtp,
+    };
     // EXPN and AUTH are offered where somebody can answer them.
     if !chain.hooks().contains(Hook::Expand) {
         smtp.extensions = smtp.extensions.without(Extension::Expand);
     }
     if chain.hooks().contains(Hook::Authenticate) {
         smtp.auth = AuthOffer {
-            mechanisms: Mechanisms::all(),
+            mechanisms: listener.auth_mechanisms.iter().fold(Mechanisms::default(), |set, name| set.with(name.0)),
+            scram: Some(chance::decoy()),
             in_clear: listener.auth_in_clear,
             required: listener.auth_required,
         };
     }
+    smtp.tls = TlsOffer {
+        starttls: listener.tls.as_ref().is_some_and(|tls| tls.start == TlsStart::Starttls),
+        required: listener.tls.as_ref().is_some_and(|tls| tls.required),
+    };
     Door {
         name: name.into(),
         settings: listener.clone(),
         chain: chain.clone(),
-        smtp: Arc::new(smtp),
+        tls,
         house: Arc::new(House {
+            protocol: smtp.protocol,
             hostname: hostname.to_owned(),
             scratch: config.data_dir.join(SCRATCH),
             quarantine: config.data_dir.join("quarantine"),
         }),
+        smtp: Arc::new(smtp),
     }
 }
 

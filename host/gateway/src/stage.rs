@@ -5,14 +5,15 @@
 
 mod replies;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postgate_plugin::{
-    Authentication, ClientHello, ClientIdentity, Credentials, Decision, Delivery, End, Event, Fate, Greeting,
-    MessageDecision, MessageError, MessageWriter, Run, SessionFacts,
+    Authentication, ClientHello, ClientIdentity, Decision, Delivery, End, Event, Fate, Greeting, MessageDecision,
+    MessageError, MessageWriter, Run, SessionFacts, TlsLayer,
 };
-use postgate_smtp::{Answer, Mailbox, Question, Recipient, Reply};
+use postgate_smtp::{Answer, Credentials, Forwarded, Mailbox, Protocol, Question, Recipient, Reply};
 use time::OffsetDateTime;
 
 use crate::{id, quarantine, received};
@@ -20,6 +21,8 @@ use crate::{id, quarantine, received};
 /// What the stages of a listener share.
 #[derive(Debug)]
 pub(crate) struct House {
+    /// What is spoken.
+    pub(crate) protocol: Protocol,
     /// Our name in Received.
     pub(crate) hostname: String,
     /// Where parts of large messages are kept while they are received.
@@ -39,9 +42,10 @@ pub(crate) struct Stage {
 
 struct Transaction {
     id: String,
-    /// The forward-path of the first accepted recipient, and how many there are.
-    first_recipient: Option<Mailbox>,
-    recipients: usize,
+    /// Whether mailboxes and header fields may be in UTF-8 (RFC 6531).
+    utf8: bool,
+    /// The accepted forward-paths, in order.
+    recipients: Vec<Mailbox>,
     mail_data: MessageWriter,
     /// The disk did not take the mail data.
     broken: Option<MessageError>,
@@ -54,6 +58,12 @@ impl Stage {
 
     pub(crate) fn session(&mut self) -> &SessionFacts {
         self.run.session()
+    }
+
+    /// The connection is below TLS now, and the session begins anew (RFC 3207 section 4.2).
+    pub(crate) fn secured(&mut self, layer: TlsLayer) {
+        self.run.restart();
+        self.run.session().tls = Some(layer);
     }
 
     /// Transactions that were begun.
@@ -78,6 +88,7 @@ impl Stage {
         match question {
             Question::Connect => verdict(self.run.connect().await),
             Question::Hello(hello) => self.hello(hello).await,
+            Question::Starttls => verdict(self.run.starttls().await),
             Question::Authenticate { mechanism, credentials } => self.authenticate(mechanism, credentials).await,
             Question::Mail(mail) => self.mail(mail).await,
             Question::Recipient(recipient) => self.recipient(recipient).await,
@@ -86,14 +97,38 @@ impl Stage {
             Question::Message => self.message().await,
             Question::Verify(argument) => replied(self.run.verify(&argument).await),
             Question::Expand(argument) => replied(self.run.expand(&argument).await),
+            Question::Xclient(forwarded) => self.speak_for(forwarded),
+            Question::Xforward(forwarded) => {
+                let session = self.run.session();
+                tracing::info!(session = session.id, client = ?forwarded, "forwarded");
+                Answer::Yes
+            }
             Question::Command { verb, argument } => replied(self.run.command(&verb, &argument).await),
         }
+    }
+
+    /// A proxy whom we trust speaks for this client from now on: the session begins anew.
+    fn speak_for(&mut self, client: Forwarded) -> Answer {
+        self.transaction = None;
+        self.run.restart();
+        let session = self.run.session();
+        tracing::info!(session = session.id, proxy = %session.remote, client = ?client, "proxy speaks for a client");
+        if let Some(address) = client.address {
+            session.remote = SocketAddr::new(address, client.port.unwrap_or_default());
+        }
+        if let Some(address) = client.destination_address {
+            session.local = SocketAddr::new(address, client.destination_port.unwrap_or_default());
+        }
+        session.hello = client.helo.map(|name| ClientHello { greeting: Greeting::Ehlo, name });
+        session.identity = client.login.map(|name| ClientIdentity { name, mechanism: "XCLIENT".to_owned() });
+        Answer::Yes
     }
 
     async fn hello(&mut self, hello: postgate_smtp::Hello) -> Answer {
         let greeting = match hello.greeting {
             postgate_smtp::Greeting::Helo => Greeting::Helo,
             postgate_smtp::Greeting::Ehlo => Greeting::Ehlo,
+            postgate_smtp::Greeting::Lhlo => Greeting::Lhlo,
         };
         let before = self.run.session().hello.replace(ClientHello { greeting, name: hello.name });
         match self.run.hello().await {
@@ -105,14 +140,19 @@ impl Stage {
         }
     }
 
-    async fn authenticate(
-        &mut self,
-        mechanism: postgate_smtp::Mechanism,
-        credentials: postgate_smtp::Credentials,
-    ) -> Answer {
-        let postgate_smtp::Credentials::Password { user, password } = credentials;
-        let credentials = Credentials::Password { user, password };
-        match self.run.authenticate(mechanism.name(), credentials).await {
+    async fn authenticate(&mut self, mechanism: postgate_smtp::Mechanism, credentials: Credentials) -> Answer {
+        // At the end of SCRAM nobody needs to be asked: the client has proved to have the keys, or it has not.
+        let authentication = match credentials {
+            Credentials::ScramProof { identity, .. } => {
+                identity.map_or(Authentication::Failure, Authentication::Identity)
+            }
+            credentials @ (Credentials::Password { .. }
+            | Credentials::Scram { .. }
+            | Credentials::Token { .. }
+            | Credentials::Certificate { .. }) => self.run.authenticate(mechanism.name(), credentials).await,
+        };
+        match authentication {
+            Authentication::Keys(keys) => Answer::ScramKeys(keys),
             Authentication::Identity(name) => {
                 tracing::info!(session = self.run.session().id, identity = ?name, "authenticated");
                 let mechanism = mechanism.name().to_owned();
@@ -132,12 +172,13 @@ impl Stage {
     async fn mail(&mut self, mail: postgate_smtp::Mail) -> Answer {
         self.transactions += 1;
         let id = id::transaction(&self.run.session().id, self.transactions);
+        let utf8 = mail.utf8;
         let answer = verdict(self.run.mail(id.clone(), mail).await);
         if answer == Answer::Yes {
             self.transaction = Some(Transaction {
                 id,
-                first_recipient: None,
-                recipients: 0,
+                utf8,
+                recipients: Vec::new(),
                 mail_data: MessageWriter::default(),
                 broken: None,
             });
@@ -149,8 +190,7 @@ impl Stage {
         let mailbox = recipient.mailbox.clone();
         let answer = verdict(self.run.recipient(recipient).await);
         if let (Answer::Yes, Some(transaction)) = (&answer, &mut self.transaction) {
-            transaction.recipients += 1;
-            transaction.first_recipient.get_or_insert(mailbox);
+            transaction.recipients.push(mailbox);
         }
         answer
     }
@@ -180,7 +220,7 @@ impl Stage {
             let size = transaction.mail_data.size();
             tracing::info!(
                 transaction = transaction.id,
-                recipients = transaction.recipients,
+                recipients = transaction.recipients.len(),
                 size,
                 "transaction given up"
             );
@@ -204,9 +244,11 @@ impl Stage {
         let session = self.run.session();
         let reply = match &answer {
             Answer::No(reply) | Answer::Close(reply) | Answer::Reply(reply) => Some(reply),
+            Answer::PerRecipient(replies) => replies.iter().max_by_key(|reply| reply.code()),
             Answer::Yes
             | Answer::Greet { .. }
             | Answer::Authenticated
+            | Answer::ScramKeys(_)
             | Answer::AuthenticationFailed
             | Answer::AuthenticationUnavailable
             | Answer::Default => None,
@@ -224,7 +266,7 @@ impl Stage {
     }
 
     async fn dispose(&mut self, transaction: Transaction) -> Answer {
-        let Transaction { id, first_recipient, recipients, mail_data, broken } = transaction;
+        let Transaction { id, utf8, recipients, mail_data, broken } = transaction;
         let finished = match broken {
             Some(error) => Err(error),
             None => finish(mail_data, &self.house.scratch).await,
@@ -244,11 +286,13 @@ impl Stage {
                 return Answer::No(replies::not_kept(&error));
             }
         };
-        let only = first_recipient.as_ref().filter(|_| recipients == 1);
-        let trace = received::field(self.run.session(), &self.house.hostname, &id, only, OffsetDateTime::now_utc());
+        let only = recipients.first().filter(|_| recipients.len() == 1);
+        let house = &self.house;
+        let (now, utf8) = (OffsetDateTime::now_utc(), utf8.then_some(received::Utf8));
+        let trace = received::field(self.run.session(), &house.hostname, &id, only, utf8, now);
         message.set_trace(trace);
         match self.run.message(message).await {
-            MessageDecision::Deliver => self.deliver(&id).await,
+            MessageDecision::Deliver => self.deliver(&id, &recipients).await,
             MessageDecision::Refuse(reply) => {
                 self.run.observe(Event::TransactionReset).await;
                 Answer::No(reply)
@@ -274,9 +318,9 @@ impl Stage {
         }
     }
 
-    /// Hands the message over, and makes one reply of the outcomes: the worst of them. A client that hears a 4yz although some
+    /// Hands the message over, and makes one reply of the outcomes: the worst of them; in LMTP one for each recipient. A client that hears a 4yz although some
     /// recipients have got the message sends it again, to them too: twice is better than never.
-    async fn deliver(&mut self, id: &str) -> Answer {
+    async fn deliver(&mut self, id: &str, accepted: &[Mailbox]) -> Answer {
         let mut deliveries = self.run.deliver().await;
         self.quarantine_failed(id, &mut deliveries).await;
         for delivery in &deliveries {
@@ -295,7 +339,10 @@ impl Stage {
             }
         }
         self.run.observe(Event::TransactionOutcome(&deliveries)).await;
-        replies::of_deliveries(id, &deliveries)
+        match self.house.protocol {
+            Protocol::Smtp => replies::of_deliveries(id, &deliveries),
+            Protocol::Lmtp => replies::of_recipients(id, accepted, &deliveries),
+        }
     }
 
     /// Keeps the message for the recipients whose plugin's failure policy says so; who can't be kept is deferred.

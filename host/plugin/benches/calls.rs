@@ -53,7 +53,13 @@ fn run(chain: &Arc<Chain>) -> Run {
 }
 
 fn mail() -> Mail {
-    Mail { reverse_path: "alice@example.org".parse().ok(), parameters: Vec::new(), size: None, body: Body::SevenBit }
+    Mail {
+        reverse_path: "alice@example.org".parse().ok(),
+        parameters: Vec::new(),
+        size: None,
+        body: Body::SevenBit,
+        utf8: false,
+    }
 }
 
 fn recipient() -> Recipient {

@@ -36,5 +36,5 @@ pub use failure::{Cause, OnFailure, Policy};
 pub use hook::{CONTRACT_VERSION, Hook, HookSet};
 pub use limits::{Keep, Limits};
 pub use message::{HEAD_BYTES, Message, MessageError, MessageWriter, try_scratch};
-pub use run::{Authentication, Credentials, Decision, Delivery, End, Event, Fate, MessageDecision, Run};
+pub use run::{Authentication, Decision, Delivery, End, Event, Fate, MessageDecision, Run};
 pub use service::{Grants, SERVICES, Service, maildir};

@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
-pub use self::authenticate::{Authentication, Credentials};
+pub use self::authenticate::Authentication;
 pub use self::message::{Delivery, Fate, MessageDecision};
 pub use self::observe::{End, Event};
 use crate::bindings::exports::postgate::mail::hello::HelloAnswer;

@@ -21,7 +21,7 @@ fn play(session: &mut Session, input: &[u8]) -> usize {
                     session.answer(Answer::Yes);
                 }
                 Event::MailData(piece) => mail_data += black_box(piece).len(),
-                Event::Reset => {}
+                Event::Reset | Event::StartTls => {}
                 Event::Close(close) => panic!("closed: {close:?}"),
             }
         }

@@ -1,6 +1,7 @@
 //! BDAT (RFC 3030): the command's argument, and the octets of a chunk.
 
 use crate::content::{CR, Content, Fault, LF};
+use crate::event::Body;
 use crate::limits::Limits;
 
 /// The argument of BDAT.
@@ -40,11 +41,17 @@ impl Chunk {
 #[derive(Debug, Default)]
 pub(crate) struct Message {
     content: Content,
+    /// Whether it is lines, or just octets.
+    body: Body,
     /// The octet before the next one is a CR, not passed on yet.
     cr: bool,
 }
 
 impl Message {
+    pub(crate) fn new(body: Body) -> Message {
+        Message { body, ..Message::default() }
+    }
+
     /// Whether a chunk of that many octets stays within the bound on the message.
     pub(crate) fn has_room(&self, octets: u64, limits: &Limits) -> bool {
         let held = u64::from(self.cr);
@@ -56,6 +63,13 @@ impl Message {
     pub(crate) fn read<'a>(&mut self, left: &mut u64, input: &mut &'a [u8], limits: &Limits) -> Option<&'a [u8]> {
         let room = usize::try_from(*left).unwrap_or(usize::MAX);
         let chunk = input.split_at_checked(room).map_or(*input, |(chunk, _)| chunk);
+        match self.body {
+            Body::SevenBit | Body::EightBitMime => {}
+            Body::BinaryMime => {
+                take(chunk.len(), left, input);
+                return (self.content.pass_binary(chunk, limits) && !chunk.is_empty()).then_some(chunk);
+            }
+        }
         if let (true, Some(first)) = (self.cr, chunk.first()) {
             self.cr = false;
             if *first == LF {

@@ -75,6 +75,15 @@ impl Content {
         self.fault.is_none()
     }
 
+    /// What `pass` does where octets make no lines (BINARYMIME).
+    pub(crate) fn pass_binary(&mut self, piece: &[u8], limits: &Limits) -> bool {
+        self.octets = self.octets.saturating_add(piece.len() as u64);
+        if self.octets > limits.message_octets {
+            self.blame(Fault::MessageTooLarge);
+        }
+        self.fault.is_none()
+    }
+
     /// What `pass` does, but octet by octet, so that the first of several faults is named wherever the input was cut.
     fn walk(&mut self, piece: &[u8], limits: &Limits) {
         let mut rest = piece;

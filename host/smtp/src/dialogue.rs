@@ -6,8 +6,9 @@ pub mod player;
 
 use std::fmt;
 
-use crate::config::Config;
+use crate::config::{Config, Protocol};
 use crate::extension::Extension;
+use crate::sasl::{Mechanism, Mechanisms};
 
 /// A dialogue, as its file tells it.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,8 @@ pub enum Action {
     Client(Vec<u8>),
     /// The server says this, and nothing else, before the client goes on.
     Server(Vec<Expected>),
+    /// Client and server do the handshake that STARTTLS has announced.
+    Tls,
     /// The server has closed the connection.
     Closed,
     /// So many messages have been accepted since the beginning.
@@ -180,10 +183,11 @@ fn read_action(kind: &str, rest: &str) -> Result<Action, &'static str> {
         "=:" => Action::Message(with_crlf(unescape(rest)?)),
         "=~" => Action::Message(unescape(rest)?),
         "=*" => Action::Message(repeat(rest)?),
+        "tls" => Action::Tls,
         "closed" => Action::Closed,
         "stored:" => Action::Stored(rest.trim().parse().map_err(|_| "stored: wants a number")?),
         _ => {
-            return Err("a line begins with C:, C~, C*, S:, S+, =:, =~, =*, closed, stored:, set: or #");
+            return Err("a line begins with C:, C~, C*, S:, S+, =:, =~, =*, tls, closed, stored:, set: or #");
         }
     })
 }
@@ -243,7 +247,20 @@ fn set(config: &mut Config, name: &str, value: &str) -> Option<()> {
         "limits.errors" => limits.errors = value.parse().ok()?,
         "limits.idle-commands" => limits.idle_commands = value.parse().ok()?,
         "auth-in-clear" => config.auth.in_clear = value.parse().ok()?,
+        "tls" => config.tls.starttls = value == "\"starttls\"",
+        "protocol" => config.protocol = if value == "\"lmtp\"" { Protocol::Lmtp } else { Protocol::Smtp },
+        "auth-mechanisms" => {
+            let mut names = value.split_whitespace().map(Mechanism::from_name);
+            config.auth.mechanisms =
+                names.try_fold(Mechanisms::default(), |set, name| name.map(|name| set.with(name)))?;
+        }
+        "require-tls" => config.tls.required = value.parse().ok()?,
         "auth-required" => config.auth.required = value.parse().ok()?,
+        "extensions-on" => {
+            for keyword in value.split_whitespace() {
+                config.extensions = config.extensions.with(Extension::from_keyword(keyword)?);
+            }
+        }
         "extensions-off" => {
             for keyword in value.split_whitespace() {
                 config.extensions = config.extensions.without(Extension::from_keyword(keyword)?);

@@ -20,7 +20,11 @@ impl Domain {
 impl FromStr for Domain {
     type Err = AddressError;
 
+    /// A name of ours: A-labels only, for it is written where nobody has said SMTPUTF8.
     fn from_str(text: &str) -> Result<Domain, AddressError> {
+        if !text.is_ascii() {
+            return Err(AddressError::Domain);
+        }
         let mut canonical = String::with_capacity(text.len());
         write_canonical(text, &mut canonical)?;
         Ok(Domain(canonical.into_boxed_str()))
@@ -53,7 +57,7 @@ pub(crate) fn write_canonical(text: &str, canonical: &mut String) -> Result<(), 
     if !text.split('.').all(is_label) {
         return Err(AddressError::Domain);
     }
-    canonical.extend(text.chars().map(|character| character.to_ascii_lowercase()));
+    canonical.extend(text.chars().flat_map(char::to_lowercase));
     Ok(())
 }
 
@@ -84,8 +88,22 @@ fn literal_address(literal: &str) -> Option<String> {
     }
 }
 
-/// RFC 5321 section 4.1.2, `sub-domain`, with the 63 octets of RFC 1035.
+/// RFC 5321 section 4.1.2, `sub-domain`, with the 63 octets of RFC 1035; or a U-label (RFC 6531 section 3.3).
+///
+/// Of U-labels we know no tables. What could be taken for something else is refused: dots of other scripts, white space, controls.
 fn is_label(label: &str) -> bool {
+    if !label.is_ascii() {
+        let is_part = |character: char| match character {
+            '\u{3002}' | '\u{ff0e}' | '\u{ff61}' => false,
+            character if character.is_ascii() => character.is_ascii_alphanumeric() || character == '-',
+            character => !character.is_control() && !character.is_whitespace(),
+        };
+        // Its A-label has four octets more than characters, at least.
+        return label.chars().count() <= 59
+            && label.chars().all(is_part)
+            && !label.starts_with('-')
+            && !label.ends_with('-');
+    }
     let octets = label.as_bytes();
     let is_part = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'-';
     (1..=63).contains(&octets.len())

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use crate::forward::Forwarded;
 use crate::mailbox::Mailbox;
 use crate::parameter::Parameter;
 use crate::reply::Reply;
 use crate::sasl::Mechanism;
+use crate::sasl::scram::ScramKeys;
 
 /// What is to be done now.
 #[derive(Debug)]
@@ -19,6 +21,10 @@ pub enum Event<'a> {
     MailData(&'a [u8]),
     /// The transaction was given up: drop what was kept of it.
     Reset,
+    /// Send the output, throw away whatever else was read in clear (it may have been put there by somebody else, CVE-2011-0411), do the
+    /// handshake of TLS, and call [`Session::secured`](crate::Session::secured). When the handshake fails, just close. Until then the session
+    /// ignores all input.
+    StartTls,
     /// Send the output and close. An open transaction is thereby given up.
     Close(Close),
 }
@@ -46,9 +52,12 @@ pub enum Close {
 pub enum Question {
     /// A client has connected. `Yes` or `Default`: the banner. A refusal becomes the banner, as 554 or 421.
     Connect,
-    /// HELO or EHLO. `Yes`, `Default` or `Greet`.
+    /// HELO, EHLO or LHLO. `Yes`, `Default` or `Greet`.
     Hello(Hello),
-    /// AUTH. `Authenticated`, `AuthenticationFailed` or `Default` (the same), `AuthenticationUnavailable`.
+    /// STARTTLS (RFC 3207). `Yes` or `Default`: 220, and [`Event::StartTls`]. Where TLS is not possible now, `No` with
+    /// [`replies::TLS_UNAVAILABLE`](crate::replies::TLS_UNAVAILABLE).
+    Starttls,
+    /// AUTH. What [`Credentials`] say; `Authenticated`, `AuthenticationFailed` or `Default` (the same), `AuthenticationUnavailable`.
     Authenticate {
         /// The mechanism that the client chose.
         mechanism: Mechanism,
@@ -68,12 +77,19 @@ pub enum Question {
         /// Whether it closes the message.
         last: bool,
     },
-    /// The end of mail data. `Yes`, or `Reply` with a text of the gateway's.
+    /// The end of mail data. `Yes`, or `Reply` with a text of the gateway's; in LMTP also `PerRecipient`. In LMTP the others
+    /// are said once for each accepted recipient.
     Message,
-    /// VRFY with its argument. `Reply`; `Default` is 252.
+    /// VRFY with its argument, which is ASCII unless the client said SMTPUTF8 behind it (RFC 6531 section 3.7.4).
+    /// `Reply`; `Default` is 252.
     Verify(String),
-    /// EXPN with its argument. `Reply`; `Default` is 502.
+    /// EXPN with its argument, as VRFY. `Reply`; `Default` is 502.
     Expand(String),
+    /// XCLIENT of a trusted peer. `Yes` or `Default`: this is the client from now on, the session begins anew, and [`Question::Connect`]
+    /// follows. With a login the client has authenticated.
+    Xclient(Forwarded),
+    /// XFORWARD of a trusted peer: what the log shall say. `Yes` or `Default`.
+    Xforward(Forwarded),
     /// A verb that is not ours. `Reply`; `Default` is 500, or 502 where the verb is known from a standard.
     Command {
         /// In upper case.
@@ -90,6 +106,8 @@ pub enum Greeting {
     Helo,
     /// RFC 5321 with service extensions.
     Ehlo,
+    /// RFC 2033 with service extensions.
+    Lhlo,
 }
 
 /// What the client said of itself.
@@ -112,6 +130,9 @@ pub struct Mail {
     pub size: Option<u64>,
     /// The value of BODY (RFC 6152).
     pub body: Body,
+    /// SMTPUTF8 (RFC 6531): mailboxes and the header section may have characters beyond ASCII. Without it no mailbox of the client's
+    /// has any.
+    pub utf8: bool,
 }
 
 /// A RCPT command (RFC 5321 section 4.1.1.3).
@@ -123,7 +144,7 @@ pub struct Recipient {
     pub parameters: Vec<Parameter>,
 }
 
-/// What the client declared about the body of a message (RFC 6152).
+/// What the client declared about the body of a message (RFC 6152, RFC 3030).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Body {
     /// Lines of seven-bit octets; also where nothing was declared.
@@ -131,6 +152,8 @@ pub enum Body {
     SevenBit,
     /// Lines of eight-bit octets.
     EightBitMime,
+    /// Any octets (RFC 3030 section 3), bare CR, bare LF and NUL included. They come by BDAT only.
+    BinaryMime,
 }
 
 /// What a SASL exchange has brought. Its `Debug` shows no secret.
@@ -143,6 +166,36 @@ pub enum Credentials {
         /// Not empty.
         password: String,
     },
+    /// SCRAM (RFC 5802): the keys of a user are wanted. `ScramKeys`; with `AuthenticationFailed` or `Default` the exchange goes on with made-up
+    /// keys, and fails.
+    Scram {
+        /// Whom to authenticate: not empty, without control characters.
+        user: String,
+    },
+    /// SCRAM (RFC 5802): the exchange has ended, and nobody but the caller is to be asked. With an identity, `Authenticated`; without one it
+    /// fails whatever the answer is.
+    ScramProof {
+        /// Whom to authenticate.
+        user: String,
+        /// The identity that came with the keys, if the client has proved that it has them.
+        identity: Option<String>,
+    },
+    /// OAUTHBEARER (RFC 7628) and XOAUTH2.
+    Token {
+        /// Whom the client says the token is for; empty where it does not say.
+        user: String,
+        /// Not empty.
+        token: String,
+    },
+    /// EXTERNAL (RFC 4422 appendix A).
+    Certificate {
+        /// Whom the client wants to be; empty for whom the certificate names.
+        user: String,
+        /// SHA-256 of the client's certificate, in lower-case hexadecimal.
+        fingerprint: String,
+        /// The names of the certificate.
+        names: Vec<String>,
+    },
 }
 
 impl fmt::Debug for Credentials {
@@ -151,6 +204,19 @@ impl fmt::Debug for Credentials {
             Credentials::Password { user, password: _ } => {
                 f.debug_struct("Password").field("user", user).finish_non_exhaustive()
             }
+            Credentials::Scram { user } => f.debug_struct("Scram").field("user", user).finish(),
+            Credentials::ScramProof { user, identity } => {
+                f.debug_struct("ScramProof").field("user", user).field("identity", identity).finish()
+            }
+            Credentials::Token { user, token: _ } => {
+                f.debug_struct("Token").field("user", user).finish_non_exhaustive()
+            }
+            Credentials::Certificate { user, fingerprint, names } => f
+                .debug_struct("Certificate")
+                .field("user", user)
+                .field("fingerprint", fingerprint)
+                .field("names", names)
+                .finish(),
         }
     }
 }
@@ -173,8 +239,13 @@ pub enum Answer {
     Authenticated,
     /// The credentials are wrong: 535 5.7.8.
     AuthenticationFailed,
+    /// The keys that [`Credentials::Scram`] asks for. Keys that are not fit count as `AuthenticationUnavailable`.
+    ScramKeys(ScramKeys),
     /// It can't be told now: 454 4.7.0.
     AuthenticationUnavailable,
+    /// To a message in LMTP: a reply for each accepted recipient, in the order of their RCPT. Any other number of them is an error of the
+    /// gateway's. With a positive one among them the message is accepted.
+    PerRecipient(Vec<Reply>),
     /// This reply: to a message, VRFY, EXPN or an unknown verb.
     Reply(Reply),
     /// Nobody had an opinion: what the question's doc says.

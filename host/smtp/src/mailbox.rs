@@ -19,12 +19,13 @@ pub struct Mailbox {
 impl Mailbox {
     /// A mailbox of a local part without quoting and a domain or address literal.
     ///
-    /// The domain may be empty for `Postmaster` alone (RFC 5321 section 4.1.1.3).
+    /// Either may have characters beyond ASCII (RFC 6531 section 3.3). The domain may be empty for `Postmaster` alone (RFC 5321 section
+    /// 4.1.1.3).
     ///
     /// # Errors
     /// See [`AddressError`].
     pub fn new(local_part: &str, domain: &str) -> Result<Mailbox, AddressError> {
-        if !local_part.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
+        if local_part.chars().any(char::is_control) {
             return Err(AddressError::LocalPart);
         }
         if local_part.len() > LOCAL_PART_OCTETS_MAX {
@@ -42,7 +43,12 @@ impl Mailbox {
         Ok(Mailbox { text: text.into_boxed_str(), at: local_part.len() })
     }
 
-    /// The local part, unquoted and unescaped: printable ASCII.
+    /// Whether it can be written where SMTPUTF8 (RFC 6531) was not said.
+    pub fn is_ascii(&self) -> bool {
+        self.text.is_ascii()
+    }
+
+    /// The local part, unquoted and unescaped, without control characters.
     pub fn local_part(&self) -> &str {
         self.text.split_at(self.at).0
     }
@@ -205,7 +211,8 @@ fn read_local_part(text: &str) -> Result<(std::borrow::Cow<'_, str>, &str), Addr
     loop {
         let character = match characters.next().ok_or(AddressError::LocalPart)? {
             '"' => return Ok((local_part.into(), characters.as_str())),
-            '\\' => characters.next().ok_or(AddressError::LocalPart)?,
+            // RFC 6531 section 3.3 adds nothing to what may be escaped.
+            '\\' => characters.next().filter(char::is_ascii).ok_or(AddressError::LocalPart)?,
             character => character,
         };
         local_part.push(character);
@@ -217,9 +224,9 @@ fn is_dot_string(text: &str) -> bool {
     text.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
 }
 
-/// RFC 5322 section 3.2.3.
+/// RFC 5322 section 3.2.3; and any octet of a character beyond ASCII (RFC 6531 section 3.3).
 fn is_atext(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
+    octet.is_ascii_alphanumeric() || !octet.is_ascii() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
 }
 
 /// RFC 5321 section 4.1.1.3: in any case of letters.
@@ -254,6 +261,13 @@ mod tests {
         check("<@a,@[IPv6:::1],@b:c@d>", Ok(("c", "d", "")));
         check("<c@[1.2.3.4]>", Ok(("c", "[1.2.3.4]", "")));
         check("<c@[IPV6:2001:DB8:0::1]>", Ok(("c", "[IPv6:2001:db8::1]", "")));
+        check("<Andr\u{e9}@EXAMPL\u{c9}.org>", Ok(("Andr\u{e9}", "exampl\u{e9}.org", "")));
+        check("<\"\u{e9} \"@c>", Ok(("\u{e9} ", "c", "")));
+        check("<\"\\\u{e9}\"@c>", Err(AddressError::LocalPart));
+        check("<a@b\u{3002}c>", Err(AddressError::Domain));
+        check("<a@b\u{a0}c>", Err(AddressError::Domain));
+        check("<a@-\u{e9}>", Err(AddressError::Domain));
+        check(&format!("<a@{}>", "\u{e9}".repeat(60)), Err(AddressError::Domain));
         check("<a%b@c>", Ok(("a%b", "c", "")));
         check("", Err(AddressError::Bracket));
         check("a@b", Err(AddressError::Bracket));
@@ -283,9 +297,17 @@ mod tests {
 
     #[test]
     fn display_quotes_what_it_must() {
-        for text in
-            ["a@b", "\"a b\"@c", "\"a\\\"b\\\\\"@c", "\"\"@c", "\".a\"@c", "a@[192.0.2.1]", "a@[IPv6:2001:db8::1]"]
-        {
+        for text in [
+            "a@b",
+            "\"a b\"@c",
+            "\"a\\\"b\\\\\"@c",
+            "\"\"@c",
+            "\".a\"@c",
+            "a@[192.0.2.1]",
+            "a@[IPv6:2001:db8::1]",
+            "\u{e9}@c",
+            "\"\u{e9} \"@c",
+        ] {
             assert_eq!(text.parse::<Mailbox>().unwrap().to_string(), text);
         }
         assert_eq!("\"plain\"@C".parse::<Mailbox>().unwrap().to_string(), "plain@c");
@@ -294,7 +316,7 @@ mod tests {
 
     #[test]
     fn new_takes_nothing_that_could_not_be_written() {
-        for local_part in ["a\r\nb", "a\0", "\u{e4}", "\x7f", "\t"] {
+        for local_part in ["a\r\nb", "a\0", "\u{85}", "\x7f", "\t"] {
             assert_eq!(Mailbox::new(local_part, "example.org"), Err(AddressError::LocalPart), "{local_part:?}");
         }
         assert_eq!(Mailbox::new("alice", ""), Err(AddressError::Domain));

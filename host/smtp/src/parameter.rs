@@ -1,5 +1,8 @@
 //! Parameters of MAIL and RCPT (RFC 5321 section 4.1.1.11).
 
+pub(crate) mod delivery;
+pub(crate) mod dsn;
+
 use crate::config::Config;
 use crate::event::Body;
 use crate::extension::{self, Extension};
@@ -36,17 +39,35 @@ pub(crate) struct Row {
 pub(crate) struct Declared {
     pub(crate) size: Option<u64>,
     pub(crate) body: Body,
+    /// SMTPUTF8 (RFC 6531). For the parameters of RCPT: whether its MAIL has said so.
+    pub(crate) utf8: bool,
+    /// There is a HOLDFOR or HOLDUNTIL (RFC 4865).
+    holds: bool,
+    hold_for_s: Option<u32>,
+    deliver_by_s: Option<u32>,
+}
+
+impl Declared {
+    /// Where the parameters of a RCPT start from.
+    pub(crate) fn in_transaction(utf8: bool) -> Declared {
+        Declared { utf8, ..Declared::default() }
+    }
+
+    /// Whether the parameters fit each other: a message can't be held for longer than it may take (RFC 4865 section 5).
+    fn is_consistent(&self) -> bool {
+        self.hold_for_s.zip(self.deliver_by_s).is_none_or(|(hold_for, deliver_by)| hold_for < deliver_by)
+    }
 }
 
 /// Reads what stands behind a path: nothing, or parameters, each behind a space.
 pub(crate) fn read_parameters(
     text: &str,
     of: Of,
+    mut declared: Declared,
     config: &Config,
     offered: impl Fn(Extension) -> bool,
 ) -> Result<(Vec<Parameter>, Declared), &'static Reply> {
     let mut parameters: Vec<Parameter> = Vec::new();
-    let mut declared = Declared::default();
     if !text.is_empty() && !text.starts_with(' ') {
         return Err(&replies::PARAMETER_VALUE);
     }
@@ -64,6 +85,10 @@ pub(crate) fn read_parameters(
         }
         (row.check)(config, value, &mut declared)?;
         parameters.push(Parameter { keyword: row.keyword, value: value.map(str::to_owned) });
+    }
+    // BODY belongs to 8BITMIME, and this value of it to another extension (RFC 3030 section 3).
+    if declared.body == Body::BinaryMime && !offered(Extension::BinaryMime) || !declared.is_consistent() {
+        return Err(&replies::PARAMETER_VALUE);
     }
     Ok((parameters, declared))
 }
@@ -83,14 +108,30 @@ pub(crate) fn check_size(config: &Config, value: Option<&str>, declared: &mut De
     Ok(())
 }
 
-/// BODY (RFC 6152 section 2).
+/// BODY (RFC 6152 section 2, RFC 3030 section 3).
 pub(crate) fn check_body(_: &Config, value: Option<&str>, declared: &mut Declared) -> Result<(), &'static Reply> {
     declared.body = match value {
         Some(value) if value.eq_ignore_ascii_case("7BIT") => Body::SevenBit,
         Some(value) if value.eq_ignore_ascii_case("8BITMIME") => Body::EightBitMime,
+        Some(value) if value.eq_ignore_ascii_case("BINARYMIME") => Body::BinaryMime,
         Some(_) | None => return Err(&replies::PARAMETER_VALUE),
     };
     Ok(())
+}
+
+/// SMTPUTF8 (RFC 6531 section 3.4): without a value.
+pub(crate) fn check_utf8(_: &Config, value: Option<&str>, declared: &mut Declared) -> Result<(), &'static Reply> {
+    declared.utf8 = true;
+    no_value(value)
+}
+
+/// REQUIRETLS (RFC 8689 section 2): without a value.
+pub(crate) fn check_require_tls(_: &Config, value: Option<&str>, _: &mut Declared) -> Result<(), &'static Reply> {
+    no_value(value)
+}
+
+fn no_value(value: Option<&str>) -> Result<(), &'static Reply> {
+    if value.is_none() { Ok(()) } else { Err(&replies::PARAMETER_VALUE) }
 }
 
 /// AUTH (RFC 4954 section 5): `<>` or a mailbox, as xtext.
@@ -104,7 +145,7 @@ pub(crate) fn check_auth(_: &Config, value: Option<&str>, _: &mut Declared) -> R
 
 /// RFC 3461 section 4: `+` and two upper-case hexadecimal digits stand for an octet. None for what is not xtext, or hides an
 /// octet that is not printable ASCII.
-fn decode_xtext(text: &str) -> Option<String> {
+pub(crate) fn decode_xtext(text: &str) -> Option<String> {
     let mut decoded = String::with_capacity(text.len());
     let mut octets = text.bytes();
     while let Some(octet) = octets.next() {
@@ -135,7 +176,9 @@ fn is_keyword(keyword: &str) -> bool {
         && keyword.bytes().next().is_some_and(|octet| octet != b'-')
 }
 
-/// RFC 5321 section 4.1.2, `esmtp-value`: anything visible but `=`.
+/// RFC 5321 section 4.1.2, `esmtp-value`: anything visible but `=`; and RFC 6531 section 3.3: anything beyond ASCII, which stands in a line
+/// only where it may.
 fn is_value(value: &str) -> bool {
-    !value.is_empty() && value.bytes().all(|octet| matches!(octet, b'!'..=b'<' | b'>'..=b'~'))
+    !value.is_empty()
+        && value.chars().all(|character| matches!(character, '!'..='<' | '>'..='~') || !character.is_ascii())
 }

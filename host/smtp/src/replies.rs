@@ -8,6 +8,8 @@ use crate::reply::Reply;
 
 /// QUIT.
 pub static BYE: Reply = Reply::fixed(221, (2, 0, 0), "Bye");
+/// STARTTLS (RFC 3207 section 4).
+pub static READY_FOR_TLS: Reply = Reply::fixed(220, (2, 0, 0), "Ready to start TLS");
 /// AUTH (RFC 4954 section 6).
 pub static AUTHENTICATED: Reply = Reply::fixed(235, (2, 7, 0), "Authentication succeeded");
 /// NOOP and RSET.
@@ -46,6 +48,8 @@ pub static TOO_MANY_RECIPIENTS: Reply =
 /// Nobody can tell whether the credentials are right (RFC 4954 section 6).
 pub static AUTHENTICATION_UNAVAILABLE: Reply =
     Reply::fixed(454, (4, 7, 0), "Authentication is not possible now, try again later");
+/// TLS is not possible now (RFC 3207 section 4).
+pub static TLS_UNAVAILABLE: Reply = Reply::fixed(454, (4, 7, 0), "TLS is not possible now, try again later");
 
 /// A verb that nobody knows.
 pub static UNKNOWN_COMMAND: Reply = Reply::fixed(500, (5, 5, 1), "Command not recognized");
@@ -59,7 +63,7 @@ pub static COMMAND_LINE_TOO_LONG: Reply = Reply::fixed(500, (5, 5, 2), "Line too
 /// A line of an AUTH exchange beyond its bound (RFC 4954 section 6).
 pub static AUTH_LINE_TOO_LONG: Reply = Reply::fixed(500, (5, 5, 6), "Authentication line too long");
 
-/// HELO or EHLO without a name, or with an impossible one.
+/// HELO, EHLO or LHLO without a name, or with an impossible one.
 pub static HELLO_NAME: Reply = Reply::plain(501, "Needs a domain or an address literal");
 /// The reverse-path is not one (X.1.7).
 pub static REVERSE_PATH: Reply =
@@ -77,11 +81,15 @@ pub static NO_ARGUMENT_ALLOWED: Reply = Reply::fixed(501, (5, 5, 4), "No argumen
 pub static ARGUMENT: Reply = Reply::fixed(501, (5, 5, 4), "Missing or malformed argument");
 /// An octet beyond ASCII, which only SMTPUTF8 would allow.
 pub static NON_ASCII_ARGUMENT: Reply = Reply::fixed(501, (5, 5, 4), "Only ASCII is allowed in the argument");
+/// Octets that are not UTF-8, or control characters, where SMTPUTF8 is offered.
+pub static NOT_UTF8: Reply = Reply::fixed(501, (5, 5, 2), "Not UTF-8, or a control character in the argument");
 /// BDAT without a number of octets.
 pub static CHUNK_SIZE: Reply = Reply::fixed(501, (5, 5, 4), "Syntax: BDAT octets [LAST]");
 /// A parameter's syntax or value.
 pub static PARAMETER_VALUE: Reply = Reply::fixed(501, (5, 5, 4), "Malformed parameter");
-/// A parameter given twice.
+/// HOLDFOR or HOLDUNTIL beyond our bound (RFC 4865 section 4).
+pub static HOLD_TOO_LONG: Reply = Reply::fixed(501, (5, 5, 4), "Messages are not held for that long");
+/// A parameter given twice, or one that excludes it.
 pub static PARAMETER_TWICE: Reply = Reply::fixed(501, (5, 5, 4), "Parameter given twice");
 /// Not base64, or not a message of the mechanism (RFC 4954 section 6).
 pub static SASL_SYNTAX: Reply = Reply::fixed(501, (5, 5, 2), "Malformed authentication data");
@@ -95,6 +103,8 @@ pub static NOT_IMPLEMENTED: Reply = Reply::fixed(502, (5, 5, 1), "Command not im
 pub static UNWELCOME: Reply = Reply::fixed(503, (5, 5, 1), "Refused already, only QUIT is left");
 /// A command that a greeting must precede.
 pub static GREETING_FIRST: Reply = Reply::fixed(503, (5, 5, 1), "Say EHLO or HELO first");
+/// The same in LMTP (RFC 2033 section 4.1).
+pub static LHLO_FIRST: Reply = Reply::fixed(503, (5, 5, 1), "Say LHLO first");
 /// A command of a service extension in a session that began with HELO.
 pub static EHLO_FIRST: Reply = Reply::fixed(503, (5, 5, 1), "Say EHLO first");
 /// RCPT, DATA or BDAT without MAIL.
@@ -103,15 +113,25 @@ pub static MAIL_FIRST: Reply = Reply::fixed(503, (5, 5, 1), "Say MAIL first");
 pub static RECIPIENT_FIRST: Reply = Reply::fixed(503, (5, 5, 1), "Say RCPT first");
 /// MAIL within a transaction.
 pub static TRANSACTION_OPEN: Reply = Reply::fixed(503, (5, 5, 1), "A mail transaction is open already");
+/// DATA for a message that was declared to be BINARYMIME (RFC 3030 section 3).
+pub static BINARY_NEEDS_CHUNKS: Reply = Reply::fixed(503, (5, 5, 1), "BINARYMIME needs BDAT");
 /// RCPT or DATA behind BDAT (RFC 3030 section 2).
 pub static CHUNKS_BEGUN: Reply = Reply::fixed(503, (5, 5, 1), "Only BDAT may follow BDAT in a transaction");
 /// AUTH twice, or in a transaction (RFC 4954 section 4).
 pub static AUTH_NOT_NOW: Reply = Reply::fixed(503, (5, 5, 1), "Authenticated already, or in a mail transaction");
+/// STARTTLS twice, or in a transaction.
+pub static STARTTLS_NOT_NOW: Reply =
+    Reply::fixed(503, (5, 5, 1), "TLS is there already, or a mail transaction is open");
+
+/// XCLIENT or XFORWARD in a transaction.
+pub static FORWARD_NOT_NOW: Reply = Reply::fixed(503, (5, 5, 1), "A mail transaction is open");
 
 /// HELP about something that we do not know.
 pub static NO_SUCH_TOPIC: Reply = Reply::fixed(504, (5, 5, 4), "No help on this");
 /// A mechanism that is not offered (RFC 4954 section 4).
 pub static MECHANISM: Reply = Reply::fixed(504, (5, 5, 4), "Authentication mechanism not offered");
+/// The listener wants TLS first (RFC 3207 section 4).
+pub static TLS_REQUIRED: Reply = Reply::fixed(530, (5, 7, 0), "Must issue a STARTTLS command first");
 /// The client has to authenticate first (RFC 4954 section 6).
 pub static AUTHENTICATION_REQUIRED: Reply = Reply::fixed(530, (5, 7, 0), "Authentication required");
 /// The credentials are wrong, or the authorization identity is another than the authentication identity.
@@ -129,8 +149,8 @@ pub static NUL: Reply = Reply::fixed(550, (5, 6, 0), "NUL in mail data");
 pub static RECIPIENT_REFUSED: Reply = Reply::fixed(550, (5, 7, 1), "Recipient not accepted here");
 /// More octets than the bound on a message (RFC 1870 section 6).
 pub static MESSAGE_TOO_LARGE: Reply = Reply::fixed(552, (5, 3, 4), "Message too large");
-/// A mailbox beyond ASCII without SMTPUTF8 (RFC 6531 section 3.5).
-pub static NON_ASCII_MAILBOX: Reply = Reply::fixed(553, (5, 6, 7), "Only ASCII mailboxes are accepted");
+/// A mailbox beyond ASCII without SMTPUTF8, or where that is not offered (RFC 6531 section 3.5).
+pub static NON_ASCII_MAILBOX: Reply = Reply::fixed(553, (5, 6, 7), "A mailbox beyond ASCII needs SMTPUTF8");
 /// DATA or BDAT where every recipient was refused (RFC 5321 section 3.3).
 pub static NO_VALID_RECIPIENTS: Reply = Reply::fixed(554, (5, 5, 1), "No valid recipients");
 /// A text line beyond its bound. Not 500, which RFC 5321 section 4.3.2 does not list for mail data: a client would take it to be
@@ -138,3 +158,5 @@ pub static NO_VALID_RECIPIENTS: Reply = Reply::fixed(554, (5, 5, 1), "No valid r
 pub static TEXT_LINE_TOO_LONG: Reply = Reply::fixed(554, (5, 6, 0), "Line too long in mail data");
 /// A parameter that is not offered (RFC 5321 section 4.1.1.11).
 pub static PARAMETER_UNKNOWN: Reply = Reply::fixed(555, (5, 5, 4), "Parameter not recognized");
+/// BY with less time than we need (RFC 2852 section 4.1).
+pub static DELIVER_BY_TOO_SOON: Reply = Reply::fixed(555, (5, 5, 4), "Not enough time to deliver by");

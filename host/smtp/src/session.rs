@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::chunk::Chunk;
-use crate::config::Config;
+use crate::config::{Config, Protocol};
 use crate::data;
-use crate::event::{Answer, Close, Event, Greeting, Question};
+use crate::event::{Answer, Body, Close, Event, Greeting, Question};
 use crate::extension::Extension;
 use crate::line;
 use crate::replies;
 use crate::reply::{EnhancedCodes, Reply};
-use crate::sasl::Exchange;
+use crate::sasl::{Exchange, Mechanism, scram};
+use crate::tls::TlsFacts;
 use crate::transaction::Transaction;
 
 /// The server's side of one connection.
@@ -29,6 +30,11 @@ pub struct Session {
     stage: Stage,
     standing: Standing,
     identity: Identity,
+    peer: Peer,
+    /// None while the connection is in clear.
+    tls: Option<Box<TlsFacts>>,
+    /// Without it there is no SCRAM.
+    seed: Option<Box<scram::Seed>>,
     transaction: Option<Transaction>,
     /// The transaction was given up, and the caller has not been told.
     reset: bool,
@@ -58,8 +64,12 @@ enum Stage {
     Data(data::Reader),
     /// Octets of a chunk.
     Chunk { left: u64, last: bool },
-    /// Octets of a chunk that is refused.
-    SkippedChunk { left: u64, refusal: Refusal },
+    /// Octets of a chunk that is refused, and how often to say so.
+    SkippedChunk { left: u64, refusal: Refusal, copies: u32 },
+    /// The caller is to be told to begin TLS.
+    TlsAnnounced,
+    /// The end of the handshake.
+    Handshake,
     /// Nothing any more.
     Closed(Close),
 }
@@ -69,8 +79,9 @@ enum Stage {
 enum Asked {
     Connect,
     Hello(Greeting),
-    Authenticate,
-    Mail,
+    Starttls,
+    Authenticate(Attempt),
+    Mail { body: Body, utf8: bool },
     Recipient,
     Data,
     FirstChunk(Chunk),
@@ -78,7 +89,22 @@ enum Asked {
     Message,
     Verify,
     Expand,
+    Xclient { has_login: bool },
+    Xforward,
     Command { default: &'static Reply },
+}
+
+/// What the answer about credentials leads to.
+#[derive(Debug)]
+enum Attempt {
+    /// To the end.
+    Last,
+    /// To the end, but for a word about a token that is not good.
+    Token(Mechanism),
+    /// To the client's proof.
+    Keys(Box<scram::First>),
+    /// To failure.
+    Unproved,
 }
 
 /// How the client has introduced itself.
@@ -96,6 +122,13 @@ enum Standing {
 enum Identity {
     Unknown,
     Proved,
+}
+
+/// Whether the peer is a proxy that is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peer {
+    Stranger,
+    Trusted,
 }
 
 /// A reply that says no, and what else it means.
@@ -127,6 +160,9 @@ impl Session {
             stage: Stage::Connected,
             standing: Standing::New,
             identity: Identity::Unknown,
+            peer: Peer::Stranger,
+            tls: None,
+            seed: None,
             transaction: None,
             reset: false,
             stopping: false,
@@ -136,6 +172,35 @@ impl Session {
             idle_commands: 0,
             transactions: 0,
         }
+    }
+
+    /// The session of a client that has connected, and whose connection was below TLS from the first octet on (RFC 8314).
+    pub fn new_secured(config: Arc<Config>, facts: TlsFacts) -> Session {
+        Session { tls: Some(Box::new(facts)), ..Session::new(config) }
+    }
+
+    /// The peer is a proxy that the operator has listed: it is offered XCLIENT and XFORWARD. To be called before the first `advance`.
+    pub fn trust_peer(&mut self) {
+        self.peer = Peer::Trusted;
+    }
+
+    /// Gives the session random octets of its own, of which SCRAM makes its nonces: to be called before the first `advance`, and never twice
+    /// with the same. Without them SCRAM is not offered.
+    pub fn set_seed(&mut self, seed: [u8; 32]) {
+        self.seed = Some(Box::new(scram::Seed::new(seed)));
+    }
+
+    /// The handshake that [`Event::StartTls`] has asked for is done. RFC 3207 section 4.2: what was learned before it is forgotten, and the
+    /// client has to greet again; there is no banner. Nothing happens where no handshake is due.
+    pub fn secured(&mut self, facts: TlsFacts) {
+        if !matches!(self.stage, Stage::Handshake) {
+            return;
+        }
+        self.stage = Stage::Command;
+        self.standing = Standing::New;
+        self.identity = Identity::Unknown;
+        self.line = line::Reader::default();
+        self.tls = Some(Box::new(facts));
     }
 
     /// Takes octets from the front of `input`. Answers how many, and what is to be done now.
@@ -168,6 +233,15 @@ impl Session {
             Stage::Data(_) => self.read_data(input),
             Stage::Chunk { .. } => self.read_chunk(input),
             Stage::SkippedChunk { .. } => self.skip_chunk(input),
+            Stage::TlsAnnounced => {
+                *input = &[];
+                self.stage = Stage::Handshake;
+                Some(Event::StartTls)
+            }
+            Stage::Handshake => {
+                *input = &[];
+                Some(Event::Wait)
+            }
             Stage::Closed(close) => Some(Event::Close(close)),
         }
     }
@@ -183,6 +257,8 @@ impl Session {
             | Stage::Data(_)
             | Stage::Chunk { .. }
             | Stage::SkippedChunk { .. }
+            | Stage::TlsAnnounced
+            | Stage::Handshake
             | Stage::Closed(_)) => self.stage = stage,
         }
     }
@@ -212,6 +288,8 @@ impl Session {
             | Stage::Exchange(_)
             | Stage::Asked(_)
             | Stage::ChunkAnnounced(_)
+            | Stage::TlsAnnounced
+            | Stage::Handshake
             | Stage::Closed(_) => self.config.limits.command_patience,
         }
     }
@@ -237,6 +315,11 @@ impl Session {
     /// Whether the client has authenticated.
     pub fn is_authenticated(&self) -> bool {
         self.identity == Identity::Proved
+    }
+
+    /// Whether the connection is below TLS.
+    pub fn is_secured(&self) -> bool {
+        self.tls.is_some()
     }
 
     fn ask<'a>(&mut self, asked: Asked, question: Question) -> Event<'a> {
@@ -267,6 +350,14 @@ impl Session {
         }
     }
 
+    /// How many replies a message gets: in LMTP one for each accepted recipient (RFC 2033 section 4.2).
+    fn replies_to_message(&self) -> u32 {
+        match (self.config.protocol, &self.transaction) {
+            (Protocol::Lmtp, Some(transaction)) => transaction.accepted().max(1),
+            (Protocol::Lmtp, None) | (Protocol::Smtp, _) => 1,
+        }
+    }
+
     fn reply(&mut self, reply: &Reply) {
         let codes = match self.config.extensions.contains(Extension::EnhancedStatusCodes) {
             true => EnhancedCodes::Written,
@@ -280,7 +371,10 @@ impl Session {
         if matches!(self.stage, Stage::Closed(_)) {
             return;
         }
-        self.reply(reply);
+        // In the midst of a handshake nobody would understand it.
+        if !matches!(self.stage, Stage::Handshake) {
+            self.reply(reply);
+        }
         self.transaction = None;
         self.reset = false;
         self.stage = Stage::Closed(close);

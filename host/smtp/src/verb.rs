@@ -1,5 +1,6 @@
 //! The table of verbs: one row for each command of RFC 5321 and of the extensions that we know.
 
+use crate::config::Protocol;
 use crate::extension::Extension;
 use crate::replies;
 use crate::reply::Reply;
@@ -12,14 +13,20 @@ pub(crate) struct Verb {
     pub(crate) syntax: &'static str,
     /// The service extension without which it is not implemented.
     pub(crate) extension: Option<Extension>,
+    /// The protocol whose command it is, if it is not in both.
+    pub(crate) protocol: Option<Protocol>,
     pub(crate) needs: Needs,
     /// Whether a client that must authenticate may use it before (RFC 4954 section 6).
     pub(crate) access: Access,
+    /// Whether it may come in clear where TLS is required (RFC 3207 section 4).
+    pub(crate) clear: Clear,
     /// Whether it is counted against the bound on commands that lead to no mail.
     pub(crate) idle: Idle,
     /// Whether mail data follows in the same stream, which has to be skipped when the command is refused.
     pub(crate) octets: Octets,
-    /// The reply to an argument that is not ASCII.
+    /// Whether its argument may be beyond ASCII where SMTPUTF8 is offered (RFC 6531 sections 3.4 and 3.7.4).
+    pub(crate) utf8: Utf8,
+    /// The reply to an argument that is not ASCII, where it may not be.
     pub(crate) non_ascii: &'static Reply,
     /// Carries it out, given the rest of the line.
     pub(crate) run: fn(&mut Session, &str) -> Step,
@@ -40,6 +47,13 @@ pub(crate) enum Access {
     Authenticated,
 }
 
+/// Whether a command may come in clear where TLS is required.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clear {
+    Refused,
+    Allowed,
+}
+
 /// Whether a command leads to mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Idle {
@@ -54,14 +68,24 @@ pub(crate) enum Octets {
     Chunk,
 }
 
+/// Whether a command knows the parameter SMTPUTF8, or stands in a transaction that does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Utf8 {
+    Never,
+    Declared,
+}
+
 const PLAIN: Verb = Verb {
     name: "",
     syntax: "",
     extension: None,
+    protocol: None,
     needs: Needs::Nothing,
     access: Access::Anybody,
+    clear: Clear::Refused,
     idle: Idle::Counted,
     octets: Octets::None,
+    utf8: Utf8::Never,
     non_ascii: &replies::NON_ASCII_ARGUMENT,
     run: command::not_implemented,
 };
@@ -74,6 +98,7 @@ static VERBS: [Verb; 24] = [
     Verb {
         name: "RCPT",
         syntax: "RCPT TO:<forward-path> [parameters]",
+        utf8: Utf8::Declared,
         non_ascii: &replies::NON_ASCII_MAILBOX,
         run: command::rcpt,
         ..MAIL
@@ -81,6 +106,7 @@ static VERBS: [Verb; 24] = [
     Verb {
         name: "MAIL",
         syntax: "MAIL FROM:<reverse-path> [parameters]",
+        utf8: Utf8::Declared,
         non_ascii: &replies::NON_ASCII_MAILBOX,
         run: command::mail,
         ..MAIL
@@ -95,11 +121,35 @@ static VERBS: [Verb; 24] = [
         run: command::bdat,
         ..MAIL
     },
-    Verb { name: "EHLO", syntax: "EHLO name", run: command::ehlo, ..PLAIN },
-    Verb { name: "HELO", syntax: "HELO name", run: command::helo, ..PLAIN },
-    Verb { name: "QUIT", syntax: "QUIT", idle: Idle::Free, run: command::quit, ..PLAIN },
-    Verb { name: "RSET", syntax: "RSET", run: command::rset, ..PLAIN },
-    Verb { name: "NOOP", syntax: "NOOP [text]", run: command::noop, ..PLAIN },
+    Verb {
+        name: "EHLO",
+        syntax: "EHLO name",
+        protocol: Some(Protocol::Smtp),
+        clear: Clear::Allowed,
+        run: command::ehlo,
+        ..PLAIN
+    },
+    Verb { name: "HELO", syntax: "HELO name", protocol: Some(Protocol::Smtp), run: command::helo, ..PLAIN },
+    Verb {
+        name: "LHLO",
+        syntax: "LHLO name",
+        protocol: Some(Protocol::Lmtp),
+        clear: Clear::Allowed,
+        run: command::lhlo,
+        ..PLAIN
+    },
+    Verb { name: "QUIT", syntax: "QUIT", clear: Clear::Allowed, idle: Idle::Free, run: command::quit, ..PLAIN },
+    Verb { name: "RSET", syntax: "RSET", clear: Clear::Allowed, run: command::rset, ..PLAIN },
+    Verb { name: "NOOP", syntax: "NOOP [text]", clear: Clear::Allowed, run: command::noop, ..PLAIN },
+    Verb {
+        name: "STARTTLS",
+        syntax: "STARTTLS",
+        extension: Some(Extension::StartTls),
+        needs: Needs::Ehlo,
+        clear: Clear::Allowed,
+        run: command::starttls,
+        ..PLAIN
+    },
     Verb {
         name: "AUTH",
         syntax: "AUTH mechanism [initial-response]",
@@ -112,6 +162,7 @@ static VERBS: [Verb; 24] = [
         name: "VRFY",
         syntax: "VRFY text",
         extension: Some(Extension::Verify),
+        utf8: Utf8::Declared,
         access: Access::Authenticated,
         run: command::vrfy,
         ..PLAIN
@@ -120,6 +171,7 @@ static VERBS: [Verb; 24] = [
         name: "EXPN",
         syntax: "EXPN text",
         extension: Some(Extension::Expand),
+        utf8: Utf8::Declared,
         access: Access::Authenticated,
         run: command::expn,
         ..PLAIN
@@ -129,17 +181,31 @@ static VERBS: [Verb; 24] = [
     Verb { name: "ETRN", run: command::etrn, ..PLAIN },
     Verb { name: "ATRN", run: command::atrn, ..PLAIN },
     // Nobody but us could carry these out: they change what the stream means, or turn the session round.
-    Verb { name: "STARTTLS", ..PLAIN },
-    Verb { name: "LHLO", ..PLAIN },
     Verb { name: "TURN", ..PLAIN },
     Verb { name: "BURL", ..PLAIN },
     // Obsolete (RFC 5321 appendix F.6).
     Verb { name: "SEND", ..PLAIN },
     Verb { name: "SOML", ..PLAIN },
     Verb { name: "SAML", ..PLAIN },
-    // Only from listed proxies could they be believed.
-    Verb { name: "XCLIENT", ..PLAIN },
-    Verb { name: "XFORWARD", ..PLAIN },
+    // Only from listed proxies can they be believed.
+    Verb {
+        name: "XCLIENT",
+        syntax: "XCLIENT attributes",
+        extension: Some(Extension::XClient),
+        needs: Needs::Ehlo,
+        clear: Clear::Allowed,
+        run: command::xclient,
+        ..PLAIN
+    },
+    Verb {
+        name: "XFORWARD",
+        syntax: "XFORWARD attributes",
+        extension: Some(Extension::XForward),
+        needs: Needs::Ehlo,
+        idle: Idle::Free,
+        run: command::xforward,
+        ..PLAIN
+    },
 ];
 
 impl Verb {

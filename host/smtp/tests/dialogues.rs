@@ -36,7 +36,7 @@ fn failures_of(file: &Path) -> Vec<String> {
         .iter()
         .map(|step| match &step.action {
             Action::Client(octets) => octets.len(),
-            Action::Server(_) | Action::Closed | Action::Stored(_) | Action::Message(_) => 0,
+            Action::Server(_) | Action::Tls | Action::Closed | Action::Stored(_) | Action::Message(_) => 0,
         })
         .sum();
     // Of the few with very long lines only some cuts, for each of them means to play the dialogue again.

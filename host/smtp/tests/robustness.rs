@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use postgate_smtp::dialogue::Dialogue;
 use postgate_smtp::dialogue::player::{Policy, config};
-use postgate_smtp::{Answer, Config, Event, Reply, Session};
+use postgate_smtp::{Answer, Config, Event, Extensions, Mechanisms, Protocol, Reply, ScramKeys, Session};
 
 #[test]
 fn random_sessions() {
@@ -13,6 +13,10 @@ fn random_sessions() {
     let mut seen = BTreeSet::new();
     for round in 0..6000 {
         let mut config = config(&Dialogue::default()).expect("the configuration of dialogues");
+        config.extensions = Extensions::all();
+        config.auth.mechanisms = Mechanisms::all();
+        config.protocol = if round % 7 == 0 { Protocol::Lmtp } else { Protocol::Smtp };
+        config.tls.starttls = round % 2 == 0;
         if round % 4 == 0 {
             shrink(&mut config, &mut random);
         }
@@ -21,6 +25,7 @@ fn random_sessions() {
     }
     // Without these the input would not have reached what it is meant to reach.
     for reply in [
+        "220 2.0.0",
         "235 2.7.0",
         "250 2.0.0",
         "354 Start",
@@ -53,7 +58,8 @@ fn shrink(config: &mut Config, random: &mut Random) {
 
 /// One session, and what the server said. The same input is given to a second one in other pieces, with the same answers: the output must be the same.
 fn run(config: Arc<Config>, random: &mut Random) -> String {
-    let start: &[u8] = if random.below(4) > 0 { OPENING } else { b"" };
+    let opening = if config.protocol == Protocol::Lmtp { LMTP_OPENING } else { OPENING };
+    let start = if random.below(4) > 0 { opening } else { b"" };
     let fragments = (0..1 + random.below(60)).flat_map(|_| random.pick(FRAGMENTS).to_vec());
     let input: Vec<u8> = start.iter().copied().chain(fragments).collect();
     let seed = random.next();
@@ -85,13 +91,14 @@ struct Player {
 
 impl Player {
     fn new(config: Arc<Config>, seed: u64) -> Player {
-        Player {
-            session: Session::new(config),
-            policy: Policy::default(),
-            questions: seed,
-            output: Vec::new(),
-            closed: false,
+        let mut session = Session::new(config.clone());
+        session.set_seed([1; 32]);
+        if seed.is_multiple_of(5) {
+            session.trust_peer();
         }
+        let mut policy = Policy::default();
+        policy.protocol = config.protocol;
+        Player { session: Session::new(config), policy, questions: seed, output: Vec::new(), closed: false }
     }
 
     fn read(&mut self, mut rest: &[u8]) {
@@ -116,6 +123,13 @@ impl Player {
                             Answer::Greet { keywords: vec!["XPLAN gold".into(), "bad\r\nline".into(), "\u{e4}".into()] }
                         }
                         2 => Answer::Reply(Reply::new(250, None, &["fine", "really"]).expect("a reply")),
+                        4 => Answer::ScramKeys(ScramKeys {
+                            identity: "alice".into(),
+                            salt: vec![1; 8],
+                            iterations: 4096,
+                            stored_key: [0; 32],
+                            server_key: [0; 32],
+                        }),
                         3 => Answer::No(Reply::new(250, None, &["yes and no"]).expect("a reply")),
                         _ => fitting,
                     };
@@ -123,6 +137,12 @@ impl Player {
                 }
                 Event::MailData(piece) => self.policy.keep(piece).expect("clean mail data"),
                 Event::Reset => assert!(!self.session.transaction_is_open()),
+                Event::StartTls => {
+                    // What came behind it in the same read is thrown away: the two sessions see other input from here on.
+                    self.output.extend_from_slice(self.session.output());
+                    self.closed = true;
+                    return;
+                }
                 Event::Close(_) => {
                     self.output.extend_from_slice(self.session.output());
                     self.closed = true;
@@ -174,6 +194,9 @@ impl Random {
 /// With this most sessions come as far as mail data.
 const OPENING: &[u8] = b"EHLO client.example\r\nMAIL FROM:<a@client.example>\r\nRCPT TO:<b@example.org>\r\n";
 
+const LMTP_OPENING: &[u8] =
+    b"LHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<late-450@example.org>\r\nRCPT TO:<b@example.org>\r\n";
+
 const FRAGMENTS: &[&[u8]] = &[
     b"EHLO client.example\r\n",
     b"EHLO client.example\r\n",
@@ -202,7 +225,19 @@ const FRAGMENTS: &[&[u8]] = &[
     b"YWxpY2U=\r\n",
     b"d29uZGVybGFuZA==\r\n",
     b"*\r\n",
+    b"AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9YWJj\r\n",
+    b"Yz1iaXdzLHI9YWJjLHA9QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE9\r\n",
+    b"AUTH OAUTHBEARER bixhPWFsaWNlLAFhdXRoPUJlYXJlciB3cm9uZwEB\r\n",
+    b"AQ==\r\n",
+    b"XCLIENT NAME=a ADDR=IPV6:::1 LOGIN=b\r\n",
+    b"XFORWARD NAME=a+20b\r\n",
+    b"AUTH XOAUTH2\r\n",
     b"RSET\r\n",
+    b"STARTTLS\r\n",
+    b"MAIL FROM:<\xc3\xa4@client.example> SMTPUTF8 BODY=BINARYMIME\r\n",
+    b"MAIL FROM:<a@client.example> RET=FULL ENVID=a+20 BY=9;R HOLDFOR=5 MT-PRIORITY=-3\r\n",
+    b"RCPT TO:<b@example.org> NOTIFY=DELAY ORCPT=utf-8;\xc3\xa4\\x{E4}\r\n",
+    b"VRFY \xc3\xa4 SMTPUTF8\r\n",
     b"NOOP\r\n",
     b"HELP\r\n",
     b"VRFY alice\r\n",

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hmac::{Hmac, Mac};
 use postgate_smtp::{
-    Answer, Body, Close, Config, Credentials, Event, Greeting, Mechanism, Mechanisms, Question, Reply, Session,
+    Answer, Body, Certificate, Close, Config, Credentials, Event, Extensions, Forwarded, Greeting, Mechanism,
+    Mechanisms, Protocol, Question, Reply, ScramDecoy, ScramKeys, Session, TlsFacts, replies,
 };
+use sha2::{Digest, Sha256};
 
 /// A session whose questions the test answers.
 struct Client {
@@ -19,20 +22,32 @@ enum Came {
     Reset,
     Data(Vec<u8>),
     Asked(Question),
+    Tls,
     Closed(Close),
 }
 
 impl Client {
     fn new() -> Client {
+        Client::new_where(|_| {})
+    }
+
+    /// With a configuration that is changed first.
+    fn new_where(change: impl Fn(&mut Config)) -> Client {
         let mut config = Config::new("mx.example.org".parse().unwrap());
         config.auth.mechanisms = Mechanisms::all();
         config.auth.in_clear = true;
+        change(&mut config);
         Client { session: Session::new(Arc::new(config)) }
     }
 
     /// A client that has been greeted, and has greeted.
     fn greeted() -> Client {
-        let mut client = Client::new();
+        Client::greeted_where(|_| {})
+    }
+
+    /// The same with a configuration that is changed first.
+    fn greeted_where(change: impl Fn(&mut Config)) -> Client {
+        let mut client = Client::new_where(change);
         client.say("", Answer::Yes);
         client.say("EHLO client.example\r\n", Answer::Yes);
         client
@@ -57,10 +72,11 @@ impl Client {
                 Event::Wait => Came::Wait,
                 Event::Reset => Came::Reset,
                 Event::MailData(piece) => Came::Data(piece.to_vec()),
+                Event::StartTls => Came::Tls,
                 Event::Ask(question) => Came::Asked(question),
                 Event::Close(close) => Came::Closed(close),
             });
-            if matches!(came.last(), Some(Came::Wait | Came::Asked(_) | Came::Closed(_))) {
+            if matches!(came.last(), Some(Came::Wait | Came::Tls | Came::Asked(_) | Came::Closed(_))) {
                 assert!(rest.is_empty() || matches!(came.last(), Some(Came::Closed(_))), "input is left");
                 return came;
             }
@@ -188,8 +204,45 @@ fn answers_to_a_message() {
     check(Answer::Reply(reply(452)), "452 4.7.1 because\r\n", &[Came::Reset, Came::Wait]);
     check(Answer::No(reply(550)), "550 5.7.1 because\r\n", &[Came::Reset, Came::Wait]);
     check(Answer::Default, "451 4.3.0 Local error, try again later\r\n", &[Came::Reset, Came::Wait]);
+    check(
+        Answer::PerRecipient(vec![reply(250)]),
+        "451 4.3.0 Local error, try again later\r\n",
+        &[Came::Reset, Came::Wait],
+    );
     check(Answer::Authenticated, "451 4.3.0 Local error, try again later\r\n", &[Came::Reset, Came::Wait]);
     check(Answer::Close(reply(550)), "550 5.7.1 because\r\n", &[Came::Closed(Close::Refused)]);
+}
+
+#[test]
+fn answers_to_a_message_in_lmtp() {
+    // RFC 2033 section 4.2.
+    let check = |answer: Answer, expected: &str, then: &[Came]| {
+        let mut client = Client::new_where(|config| config.protocol = Protocol::Lmtp);
+        client.say("", Answer::Yes);
+        client.say("LHLO client.example\r\n", Answer::Yes);
+        client.say("MAIL FROM:<>\r\n", Answer::Yes);
+        client.say("RCPT TO:<b@example.org>\r\n", Answer::Yes);
+        client.say("RCPT TO:<c@example.org>\r\n", Answer::Default);
+        client.say("RCPT TO:<d@example.org>\r\n", Answer::Yes);
+        client.say("DATA\r\n", Answer::Yes);
+        assert_eq!(client.say("hello\r\n.\r\n", answer.clone()), expected, "{answer:?}");
+        assert_eq!(client.read(""), then, "{answer:?}");
+        assert!(!client.session.transaction_is_open());
+    };
+    let local = "451 4.3.0 Local error, try again later\r\n".repeat(2);
+    let reset = [Came::Reset, Came::Wait];
+    check(Answer::Yes, &"250 2.0.0 Message accepted\r\n".repeat(2), &[Came::Wait]);
+    check(Answer::Reply(reply(550)), &"550 5.7.1 because\r\n".repeat(2), &reset);
+    check(Answer::Default, &local, &reset);
+    check(Answer::PerRecipient(vec![]), &local, &reset);
+    check(Answer::PerRecipient(vec![reply(250); 3]), &local, &reset);
+    let mixed = Answer::PerRecipient(vec![reply(550), reply(250)]);
+    check(mixed, "550 5.7.1 because\r\n250 2.0.0 because\r\n", &[Came::Wait]);
+    let none = Answer::PerRecipient(vec![reply(550), reply(450)]);
+    check(none, "550 5.7.1 because\r\n450 4.7.1 because\r\n", &reset);
+    let closing = Answer::PerRecipient(vec![reply(421), reply(250)]);
+    check(closing, "421 4.7.1 because\r\n250 2.0.0 because\r\n", &[Came::Closed(Close::Refused)]);
+    check(Answer::Close(reply(554)), &"554 5.7.1 because\r\n".repeat(2), &[Came::Closed(Close::Refused)]);
 }
 
 #[test]
@@ -247,6 +300,67 @@ fn a_silent_client() {
     assert_eq!(client.output(), "");
     client.session.answer(Answer::Yes);
     assert_eq!(client.read(""), [Came::Closed(Close::Timeout)]);
+}
+
+#[test]
+fn what_was_learned_in_clear_is_forgotten() {
+    // RFC 3207 section 4.2.
+    let mut client = Client::greeted_where(|config| config.tls.starttls = true);
+    client.say("AUTH PLAIN AGFsaWNlAHdvbmRlcmxhbmQ=\r\n", Answer::Authenticated);
+    client.session.secured(TlsFacts::default());
+    assert!(client.session.is_authenticated() && !client.session.is_secured(), "no handshake was due");
+    assert_eq!(client.question("STARTTLS\r\n"), Question::Starttls);
+    client.session.answer(Answer::Yes);
+    let (taken, event) = client.session.advance(b"MAIL FROM:<evil@client.example>\r\n");
+    assert!(taken == 33 && matches!(event, Event::StartTls));
+    assert_eq!(client.output(), "220 2.0.0 Ready to start TLS\r\n");
+    let (taken, event) = client.session.advance(b"RCPT TO:<evil@client.example>\r\n");
+    assert!(taken == 31 && matches!(event, Event::Wait), "input in clear behind STARTTLS is thrown away");
+    client.session.secured(TlsFacts::default());
+    assert!(!client.session.is_authenticated() && client.session.is_secured());
+    assert_eq!(client.read("MAIL FROM:<>\r\n"), [Came::Wait]);
+    assert_eq!(client.output(), "503 5.5.1 Say EHLO or HELO first\r\n");
+
+    // A handshake that takes too long ends without a word in clear.
+    let mut client = Client::greeted_where(|config| config.tls.starttls = true);
+    client.say("STARTTLS\r\n", Answer::Default);
+    assert_eq!(client.read(""), [Came::Tls]);
+    client.session.time_out();
+    assert_eq!((client.read(""), client.output()), (vec![Came::Closed(Close::Timeout)], String::new()));
+
+    let mut client = Client::greeted_where(|config| config.tls.starttls = true);
+    let unavailable = "454 4.7.0 TLS is not possible now, try again later\r\n";
+    assert_eq!(client.say("STARTTLS\r\n", Answer::No(replies::TLS_UNAVAILABLE.clone())), unavailable);
+    assert_eq!(client.read("NOOP\r\n"), [Came::Wait]);
+}
+
+#[test]
+fn the_least_time_to_deliver() {
+    // RFC 2852 section 4.1.
+    let mut client = Client::new_where(|config| {
+        config.extensions = Extensions::all();
+        config.promises.deliver_by_min_s = 60;
+    });
+    client.say("", Answer::Yes);
+    let greeting = client.say("EHLO client.example\r\n", Answer::Yes);
+    assert!(greeting.contains("250-DELIVERBY 60\r\n"), "{greeting}");
+    assert_eq!(client.read("MAIL FROM:<> BY=59;R\r\n"), [Came::Wait]);
+    assert_eq!(client.output(), "555 5.5.4 Not enough time to deliver by\r\n");
+    assert!(matches!(client.question("MAIL FROM:<> BY=59;N\r\n"), Question::Mail(_)));
+}
+
+#[test]
+fn implicit_tls() {
+    let mut config = Config::new("mx.example.org".parse().unwrap());
+    config.auth.mechanisms = Mechanisms::default().with(Mechanism::Plain);
+    config.tls.required = true;
+    let mut client = Client { session: Session::new_secured(Arc::new(config), TlsFacts::default()) };
+    assert_eq!(client.say("", Answer::Yes), "220 mx.example.org ESMTP Postgate\r\n");
+    let greeting = client.say("EHLO client.example\r\n", Answer::Yes);
+    assert!(greeting.contains("250-AUTH PLAIN\r\n") && !greeting.contains("STARTTLS"), "{greeting}");
+    assert_eq!(client.read("STARTTLS\r\n"), [Came::Wait]);
+    assert_eq!(client.output(), "502 5.5.1 Command not implemented\r\n");
+    assert!(matches!(client.question("MAIL FROM:<>\r\n"), Question::Mail(_)));
 }
 
 #[test]
@@ -324,4 +438,193 @@ fn output_in_parts() {
 fn an_idle_session_is_small() {
     // The rest of it is an output buffer of at most 256 octets.
     assert!(size_of::<Session>() <= 320, "{} octets", size_of::<Session>());
+}
+
+/// The same below TLS, with all mechanisms, a channel binding and a certificate.
+fn secured() -> Client {
+    let mut config = Config::new("mx.example.org".parse().unwrap());
+    config.auth.mechanisms = Mechanisms::all();
+    config.auth.scram = Some(ScramDecoy { key: [1; 32], iterations: 4096, salt_octets: 16 });
+    let names = vec!["client.example".to_owned()];
+    let certificate = Certificate { fingerprint: "00ff".to_owned(), names };
+    let facts = TlsFacts { client_certificate: Some(certificate), channel_binding: Some(b"bound".to_vec()) };
+    let mut client = Client { session: Session::new_secured(Arc::new(config), facts) };
+    client.session.set_seed([2; 32]);
+    client.say("", Answer::Yes);
+    let greeting = client.say("EHLO client.example\r\n", Answer::Yes);
+    let mechanisms = "250-AUTH EXTERNAL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN OAUTHBEARER XOAUTH2\r\n";
+    assert!(greeting.contains(mechanisms), "{greeting}");
+    client
+}
+
+#[test]
+fn external() {
+    // RFC 4422 appendix A.
+    let mut client = secured();
+    let expected = |user: &str| Credentials::Certificate {
+        user: user.into(),
+        fingerprint: "00ff".into(),
+        names: vec!["client.example".into()],
+    };
+    let expected = |user: &str| Question::Authenticate { mechanism: Mechanism::External, credentials: expected(user) };
+    assert_eq!(client.question("AUTH EXTERNAL =\r\n"), expected(""));
+    client.session.answer(Answer::AuthenticationFailed);
+    assert_eq!(client.question("AUTH EXTERNAL\r\nYm9i\r\n"), expected("bob"));
+    client.session.answer(Answer::Authenticated);
+    assert!(client.session.is_authenticated());
+    assert_eq!(client.output(), "535 5.7.8 Authentication failed\r\n334 \r\n235 2.7.0 Authentication succeeded\r\n");
+}
+
+const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+fn encode(octets: &[u8]) -> String {
+    octets.chunks(3).fold(String::new(), |mut encoded, group| {
+        let bits = group.iter().fold(0, |bits, octet| bits << 8 | u32::from(*octet)) << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let digit = DIGITS.as_bytes()[(bits >> (18 - 6 * place) & 63) as usize];
+            encoded.push(if place <= group.len() { char::from(digit) } else { '=' });
+        }
+        encoded
+    })
+}
+
+fn decode(text: &str) -> String {
+    let bits =
+        |group: &[u8]| group.iter().fold(0, |bits, o| bits << 6 | DIGITS.find(char::from(*o)).unwrap_or(0) as u32);
+    let octets: Vec<u8> = text.as_bytes().chunks(4).flat_map(|group| bits(group).to_be_bytes()[1..].to_vec()).collect();
+    String::from_utf8(octets).unwrap().trim_end_matches('\0').to_owned()
+}
+
+/// Keys that the test can make proofs for: ClientKey is 32 zeros.
+fn keys() -> ScramKeys {
+    let stored_key = Sha256::digest([0; 32]).into();
+    ScramKeys { identity: "alice".into(), salt: vec![0; 16], iterations: 4096, stored_key, server_key: [5; 32] }
+}
+
+/// AUTH SCRAM-SHA-256-PLUS up to the client's last message, which has the right proof for `keys`. What the server has said, and that message.
+fn scram(client: &mut Client, answer: Answer) -> (String, String) {
+    client.output();
+    let question =
+        client.question(&format!("AUTH SCRAM-SHA-256-PLUS {}\r\n", encode(b"p=tls-exporter,,n=alice,r=abc")));
+    let credentials = Credentials::Scram { user: "alice".into() };
+    assert_eq!(question, Question::Authenticate { mechanism: Mechanism::ScramSha256Plus, credentials });
+    client.session.answer(answer);
+    assert_eq!(client.read(""), [Came::Wait]);
+    let output = client.output();
+    let challenge = output.strip_prefix("334 ").map(|text| decode(text.trim_end())).unwrap_or_default();
+    let nonce = challenge.split(',').next().unwrap_or_default();
+    let bare = format!("c={},{nonce}", encode(b"p=tls-exporter,,bound"));
+    let mut mac = Hmac::<Sha256>::new_from_slice(&keys().stored_key).unwrap();
+    mac.update(format!("n=alice,r=abc,{challenge},{bare}").as_bytes());
+    let message = format!("{bare},p={}", encode(&mac.finalize().into_bytes()));
+    (output, encode(message.as_bytes()))
+}
+
+#[test]
+fn scram_proofs() {
+    // RFC 5802 section 3, RFC 4954 section 4: our signature is a challenge, which the client answers by nothing.
+    let mut client = secured();
+    let (first, message) = scram(&mut client, Answer::ScramKeys(keys()));
+    assert_eq!(client.read(&format!("{message}\r\n")), [Came::Wait]);
+    let signature = client.output();
+    assert!(decode(signature.trim_start_matches("334 ").trim_end()).starts_with("v="), "{signature}");
+    let credentials = Credentials::ScramProof { user: "alice".into(), identity: Some("alice".into()) };
+    let question = Question::Authenticate { mechanism: Mechanism::ScramSha256Plus, credentials };
+    assert_eq!(client.question("\r\n"), question);
+    client.session.answer(Answer::Authenticated);
+    assert_eq!(client.output(), "235 2.7.0 Authentication succeeded\r\n");
+
+    // An unknown user looks the same, and the caller can't let it in by mistake. The nonce is another one, so nothing can be replayed.
+    let mut client = secured();
+    let (unknown, _) = scram(&mut client, Answer::AuthenticationFailed);
+    assert_eq!(unknown.len(), first.len());
+    let unproved = Credentials::ScramProof { user: "alice".into(), identity: None };
+    let unproved = Question::Authenticate { mechanism: Mechanism::ScramSha256Plus, credentials: unproved };
+    assert_eq!(client.question(&format!("{message}\r\n")), unproved);
+    client.session.answer(Answer::Authenticated);
+    assert_eq!(client.output(), "535 5.7.8 Authentication failed\r\n");
+    let (again, _) = scram(&mut client, Answer::ScramKeys(keys()));
+    assert_ne!(again, unknown);
+    assert_eq!(client.question(&format!("{message}\r\n")), unproved, "a replayed proof");
+    client.session.answer(Answer::AuthenticationFailed);
+    assert!(!client.session.is_authenticated());
+
+    // The client has to take note of the signature, and by nothing else than an empty message.
+    let mut client = secured();
+    let (_, message) = scram(&mut client, Answer::ScramKeys(keys()));
+    client.read(&format!("{message}\r\n"));
+    client.output();
+    assert_eq!(client.read("AAAA\r\n"), [Came::Wait]);
+    assert_eq!(client.output(), "501 5.5.2 Malformed authentication data\r\n");
+}
+
+#[test]
+fn answers_about_scram_keys() {
+    let check = |answer: Answer, expected: &str| {
+        let mut client = secured();
+        assert_eq!(scram(&mut client, answer.clone()).0, expected, "{answer:?}");
+        assert!(!client.session.is_authenticated());
+    };
+    let unavailable = "454 4.7.0 Authentication is not possible now, try again later\r\n";
+    check(Answer::AuthenticationUnavailable, unavailable);
+    check(Answer::ScramKeys(ScramKeys { iterations: 4095, ..keys() }), unavailable);
+    check(Answer::ScramKeys(ScramKeys { iterations: 1_000_001, ..keys() }), unavailable);
+    check(Answer::ScramKeys(ScramKeys { salt: vec![], ..keys() }), unavailable);
+    check(Answer::Authenticated, "451 4.3.0 Local error, try again later\r\n");
+    check(Answer::No(reply(550)), "550 5.7.1 because\r\n");
+    let mut client = secured();
+    client.output();
+    assert_eq!(
+        client.say("AUTH PLAIN AGEAYg==\r\n", Answer::ScramKeys(keys())),
+        "451 4.3.0 Local error, try again later\r\n"
+    );
+    assert!(!format!("{:?}", Answer::ScramKeys(keys())).contains('5'));
+}
+
+#[test]
+fn a_trusted_proxy() {
+    let mut client = Client::new();
+    client.session.trust_peer();
+    client.say("", Answer::Yes);
+    let greeting = client.say("EHLO proxy.example\r\n", Answer::Yes);
+    assert!(greeting.contains("250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n"), "{greeting}");
+    assert!(greeting.contains("250-XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n"), "{greeting}");
+    for argument in ["", "NAME", "NAME=", "NAME=a NAME=b", "ADDR=x", "ADDR=::1", "PORT=65536", "IDENT=x", "NAME=a+0Ab"]
+    {
+        assert_eq!(client.read(&format!("XCLIENT {argument}\r\n")), [Came::Wait], "{argument}");
+        assert!(client.output().starts_with("501 5.5.4 "), "{argument}");
+    }
+    let expected =
+        Forwarded { ident: Some("a b".into()), address: Some("2001:db8::1".parse().unwrap()), ..Forwarded::default() };
+    assert_eq!(client.question("XFORWARD ident=a+20b ADDR=IPv6:2001:db8::1\r\n"), Question::Xforward(expected));
+    client.session.answer(Answer::Yes);
+    assert_eq!(client.output(), "250 2.0.0 Ok\r\n");
+    client.say("MAIL FROM:<>\r\n", Answer::Yes);
+    client.read("XCLIENT NAME=a\r\nXFORWARD NAME=a\r\nRSET\r\n");
+    client.output();
+    let expected = Forwarded {
+        address: Some("192.0.2.1".parse().unwrap()),
+        port: Some(25),
+        login: Some("alice".into()),
+        ..Forwarded::default()
+    };
+    let line = "XCLIENT ADDR=192.0.2.1 NAME=[UNAVAILABLE] PORT=25 LOGIN=alice\r\n";
+    assert_eq!(client.question(line), Question::Xclient(expected));
+    client.session.answer(Answer::No(reply(550)));
+    assert!(!client.session.is_authenticated());
+    client.say(line, Answer::Yes);
+    assert_eq!(client.question(""), Question::Connect);
+    client.session.answer(Answer::Yes);
+    assert!(client.session.is_authenticated());
+    assert_eq!(client.read("MAIL FROM:<>\r\n"), [Came::Wait]);
+    let output = client.output();
+    assert!(output.ends_with("220 mx.example.org ESMTP Postgate\r\n503 5.5.1 Say EHLO or HELO first\r\n"), "{output}");
+    client.say("EHLO client.example\r\n", Answer::Yes);
+    client.say("XCLIENT LOGIN=[UNAVAILABLE]\r\n", Answer::Default);
+    assert!(!client.session.is_authenticated());
+
+    // Nobody else is believed.
+    let mut client = Client::greeted();
+    assert_eq!(client.read("XCLIENT NAME=a\r\nXFORWARD NAME=a\r\n"), [Came::Wait]);
+    assert!(client.output().ends_with(&"502 5.5.1 Command not implemented\r\n".repeat(2)));
 }

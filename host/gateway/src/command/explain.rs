@@ -12,7 +12,9 @@ use super::table::{grouped, table};
 use super::{Exit, Failure, Format, to_json};
 use postgate_plugin::{Cause, Hash, Keep, OnFailure};
 
-use crate::config::{Config, Grant, Listener, ListenerLimits, PluginLimits, Problem, Problems};
+use crate::config::{
+    ClientCertificateMode, Config, Grant, Listener, ListenerLimits, PluginLimits, Problem, Problems, Tls, TlsStart,
+};
 
 pub(super) fn explain(config: &Config, listener: Option<&str>, format: Format) -> Result<String, Failure> {
     if let Some(name) = listener.filter(|name| !config.listeners.contains_key(*name)) {
@@ -64,7 +66,12 @@ struct ListenerPart<'a> {
     chain: &'a str,
     auth_in_clear: bool,
     auth_required: bool,
+    auth_mechanisms: &'a [crate::config::Mechanism],
+    xclient_from: &'a [std::net::IpAddr],
+    extensions_on: &'a [crate::config::Extension],
+    tls: Option<&'a Tls>,
     extensions_off: &'a [crate::config::Extension],
+    protocol: crate::config::Protocol,
     limits: &'a ListenerLimits,
     hooks: Vec<HookPart<'a>>,
     plugins: Vec<PluginPart<'a>>,
@@ -121,7 +128,12 @@ fn listener_part<'a>(config: &'a Config, name: &'a str, listener: &'a Listener, 
         chain: &listener.chain,
         auth_in_clear: listener.auth_in_clear,
         auth_required: listener.auth_required,
+        auth_mechanisms: &listener.auth_mechanisms,
+        xclient_from: &listener.xclient_from,
+        extensions_on: &listener.extensions_on,
+        tls: listener.tls.as_ref(),
         extensions_off: &listener.extensions_off,
+        protocol: listener.protocol,
         limits: &listener.limits,
         hooks: Hook::ALL
             .into_iter()
@@ -146,6 +158,7 @@ impl ListenerPart<'_> {
             ("bind", bind.join(" ")),
             ("hostname", self.hostname.to_owned()),
             ("chain", self.chain.to_owned()),
+            ("TLS", self.tls.map_or("none".to_owned(), tls)),
             ("AUTH", format!("{auth}{required}")),
         ];
         let title = [["hook", "asked, in order", "when nobody has an opinion"].map(str::to_owned)];
@@ -222,6 +235,21 @@ fn grant(grant: &Grant) -> String {
     }
 }
 
+fn tls(tls: &Tls) -> String {
+    let start = match tls.start {
+        TlsStart::Implicit => "implicit",
+        TlsStart::Starttls => "STARTTLS",
+    };
+    let required = if tls.required { ", required before mail" } else { "" };
+    let clients = match tls.client_certificates.as_ref().map(|clients| clients.mode) {
+        None => "",
+        Some(ClientCertificateMode::Optional) => ", client certificates optional",
+        Some(ClientCertificateMode::Required) => ", client certificates required",
+    };
+    let chains: Vec<String> = tls.certificates.iter().map(|own| own.chain.display().to_string()).collect();
+    format!("{start}{required}{clients}: {}", chains.join(" "))
+}
+
 fn or_dash(text: String) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
 }
@@ -242,6 +270,10 @@ auth-in-clear = true
 [listener.other]
 bind = "127.0.0.1:2526"
 chain = "main"
+tls = "implicit"
+certificates = [{ chain = "mx.pem", key = "mx.key" }]
+client-certificates = { ca = "ca.pem" }
+require-tls = true
 [chain.main]
 plugins = ["auth", { plugin = "delivery", on-failure = { deadline = "skip" } }]
 [plugin.auth]
@@ -280,6 +312,7 @@ limits.memory = "16 MiB"
   bind      127.0.0.1:2525
   hostname  mx.example.org
   chain     main
+  TLS       none
   AUTH      offered in clear
 
   hook          asked, in order  when nobody has an opinion
@@ -300,11 +333,20 @@ limits.memory = "16 MiB"
     }
 
     #[test]
+    fn tls_as_text() {
+        let config = config();
+        let text = explanation(&config, Some("other"), &hooks()).text();
+        let expected = "  TLS       implicit, required before mail, client certificates optional: mx.pem\n";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
     fn as_json() {
         let config = config();
         let json = to_json(&explanation(&config, None, &hooks())).unwrap();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["listeners"].as_array().map(Vec::len), Some(2));
+        assert_eq!(json["listeners"][0]["tls"]["client-certificates"]["mode"], "optional");
         let smtp = &json["listeners"][1];
         assert_eq!(smtp["name"], "smtp");
         assert_eq!(smtp["hooks"].as_array().map(Vec::len), Some(Hook::ALL.len()));
@@ -322,7 +364,7 @@ limits.memory = "16 MiB"
         let missing = explain(&config, None, Format::Text).unwrap_err();
         assert_eq!(missing.exit, Exit::Config);
         assert!(
-            missing.text.contains("p.toml:14:13: plugin \"auth\": /plugins/static-auth.wasm can't be read"),
+            missing.text.contains("p.toml:18:13: plugin \"auth\": /plugins/static-auth.wasm can't be read"),
             "{}",
             missing.text
         );

@@ -1,4 +1,4 @@
-//! `postgate run`: serves until SIGTERM or SIGINT.
+//! `postgate run`: serves until SIGTERM or SIGINT; at SIGHUP certificates are loaded anew.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -35,9 +35,21 @@ pub(crate) fn run(config: &Config) -> Result<(), RunError> {
         // Before anything is promised: whoever starts us may stop us at once.
         let stop = stop_signals(1).map_err(RunError::System)?;
         let hurry = stop_signals(2).map_err(RunError::System)?;
+        let mut hangup =
+            signal(SignalKind::hangup()).context("SIGHUP can't be waited for").map_err(RunError::System)?;
         let site = Site::load(config).await.map_err(RunError::Config)?;
         let server = Server::bind(config, site).await.map_err(RunError::Bind)?;
-        server.run(stop, hurry).await;
+        let reloader = server.reloader();
+        let reload = async {
+            while hangup.recv().await.is_some() {
+                reloader.reload();
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            _ = server.run(stop, hurry) => {}
+            () = reload => {}
+        }
         Ok(())
     });
     // Work that blocks on a disk that hangs is not waited for.

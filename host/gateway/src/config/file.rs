@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -13,7 +13,8 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::name::Hostname;
-use super::settings::{Extension, ListenerLimits, LogFormat, LogLevel};
+use super::settings::{Extension, ListenerLimits, LogFormat, LogLevel, Mechanism, Protocol};
+use super::tls::{Certificate, ClientCertificates, TlsMode};
 use super::units::{Count, Period, Size};
 use postgate_plugin::{Cause, Hash, Keep, Policy};
 
@@ -30,6 +31,7 @@ pub(super) struct File {
     pub(super) on_failure: OnFailure,
     pub(super) log: Log,
     pub(super) engine: Engine,
+    pub(super) tls: Tls,
     pub(super) listener: Named<Listener>,
     pub(super) chain: Named<Chain>,
     pub(super) plugin: Named<Plugin>,
@@ -47,6 +49,7 @@ impl Default for File {
             on_failure: OnFailure::default(),
             log: Log::default(),
             engine: Engine::default(),
+            tls: Tls::default(),
             listener: Named::default(),
             chain: Named::default(),
             plugin: Named::default(),
@@ -98,6 +101,19 @@ impl Default for Engine {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "a table [tls]")]
+pub(super) struct Tls {
+    pub(super) certificates: Vec<Certificate>,
+    pub(super) check_period: Period,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { certificates: Vec::new(), check_period: Period::seconds(60) }
+    }
+}
+
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table [listener.NAME]")]
 pub(super) struct Listener {
     pub(super) bind: Addresses,
@@ -107,8 +123,21 @@ pub(super) struct Listener {
     pub(super) auth_in_clear: bool,
     #[serde(default)]
     pub(super) auth_required: bool,
+    #[serde(default = "Mechanism::passwords")]
+    pub(super) auth_mechanisms: Vec<Mechanism>,
+    #[serde(default)]
+    pub(super) xclient_from: Vec<IpAddr>,
+    #[serde(default)]
+    pub(super) extensions_on: Vec<Extension>,
+    pub(super) tls: Option<TlsMode>,
+    pub(super) certificates: Option<Vec<Certificate>>,
+    pub(super) client_certificates: Option<ClientCertificates>,
+    #[serde(default)]
+    pub(super) require_tls: bool,
     #[serde(default)]
     pub(super) extensions_off: Vec<Extension>,
+    #[serde(default)]
+    pub(super) protocol: Protocol,
     #[serde(default)]
     pub(super) limits: ListenerLimits,
 }

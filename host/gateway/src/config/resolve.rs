@@ -10,6 +10,7 @@ use super::name::{Hostname, NAME_WANTED, is_name, nearest};
 use super::origin::Origins;
 use super::problem::Problem;
 use super::settings::PluginLimits;
+use super::tls::{Certificate, ClientCertificates, Tls, TlsMode, TlsStart};
 use super::tree::Step;
 use super::units::{Count, Period, Size};
 use super::{Chain, Config, Engine, Grant, Link, Listener, Log, Machine, Plugin};
@@ -50,12 +51,18 @@ impl Resolver<'_> {
         if engine.memory_max == Size(0) {
             self.wrong(&path!["engine", "memory-max"], "must not be 0");
         }
+        if file.tls.check_period == Period::seconds(0) {
+            self.wrong(&path!["tls", "check-period"], "must not be 0");
+        }
+        let certificates = self.certificates(&path!["tls", "certificates"], file.tls.certificates);
         for kind in ["listener", "chain", "plugin"] {
             self.names(kind);
         }
         self.addresses(&file.listener.0);
         Config {
-            listeners: collect(file.listener.0, |name, listener| self.listener(name, listener, &hostname)),
+            listeners: collect(file.listener.0, |name, listener| {
+                self.listener(name, listener, &hostname, &certificates)
+            }),
             chains: collect(file.chain.0, |name, chain| self.chain(name, chain, &file.on_failure)),
             plugins: collect(file.plugin.0, |name, plugin| self.plugin(name, plugin, &plugin_dir, &data_dir, &engine)),
             hostname,
@@ -66,6 +73,7 @@ impl Resolver<'_> {
             shutdown_grace: file.shutdown_grace,
             log: Log { level: file.log.level, format: file.log.format },
             engine,
+            certificate_check: file.tls.check_period,
             origins: self.origins.clone(),
         }
     }
@@ -120,9 +128,17 @@ impl Resolver<'_> {
         }
     }
 
-    fn listener(&mut self, name: &str, listener: file::Listener, hostname: &Hostname) -> Listener {
-        let file::Listener { bind, chain, hostname: own_name, auth_in_clear, auth_required, extensions_off, limits } =
+    fn listener(
+        &mut self,
+        name: &str,
+        mut listener: file::Listener,
+        hostname: &Hostname,
+        certificates: &[Certificate],
+    ) -> Listener {
+        let tls = self.tls(name, &mut listener, certificates);
+        let file::Listener { bind, chain, hostname: own_name, auth_in_clear, auth_required, auth_mechanisms, .. } =
             listener;
+        let file::Listener { xclient_from, extensions_on, extensions_off, protocol, limits, .. } = listener;
         if bind.0.is_empty() && !self.origins.is_spoiled(&path!["listener", name, "bind"]) {
             self.wrong(&path!["listener", name, "bind"], "there is no address");
         }
@@ -141,14 +157,86 @@ impl Resolver<'_> {
                 self.wrong(&limit(key), "must not be 0");
             }
         }
-        for (key, patience) in [("command-patience", limits.command_patience), ("data-patience", limits.data_patience)]
-        {
+        for (key, patience) in [
+            ("command-patience", limits.command_patience),
+            ("data-patience", limits.data_patience),
+            ("handshake-patience", limits.handshake_patience),
+        ] {
             if patience == Period::seconds(0) {
                 self.wrong(&limit(key), "must not be 0");
             }
         }
         let hostname = own_name.unwrap_or_else(|| hostname.clone());
-        Listener { bind: bind.0, chain, hostname, auth_in_clear, auth_required, extensions_off, limits }
+        Listener {
+            bind: bind.0,
+            chain,
+            hostname,
+            auth_in_clear,
+            auth_required,
+            auth_mechanisms,
+            xclient_from,
+            tls,
+            extensions_on,
+            extensions_off,
+            protocol,
+            limits,
+        }
+    }
+
+    /// A listener's TLS, and what can't be without it. The certificates are its own, or else those of `[tls]`.
+    fn tls(&mut self, name: &str, listener: &mut file::Listener, everywhere: &[Certificate]) -> Option<Tls> {
+        let setting = |key: &str| path!["listener", name, key];
+        let certificates = match listener.certificates.take() {
+            Some(own) => self.certificates(&setting("certificates"), own),
+            None => everywhere.to_vec(),
+        };
+        let client_certificates =
+            listener.client_certificates.take().map(|settings| self.client_certificates(name, settings));
+        let start = match listener.tls {
+            Some(TlsMode::Implicit) => Some(TlsStart::Implicit),
+            Some(TlsMode::Starttls) => Some(TlsStart::Starttls),
+            None if !certificates.is_empty() => Some(TlsStart::Starttls),
+            Some(TlsMode::None) | None => None,
+        };
+        let Some(start) = start else {
+            for (key, is_wanted) in
+                [("require-tls", listener.require_tls), ("client-certificates", client_certificates.is_some())]
+            {
+                if is_wanted {
+                    self.wrong(&setting(key), "there is no TLS on this listener");
+                }
+            }
+            return None;
+        };
+        let lists = [setting("certificates").to_vec(), path!["tls", "certificates"].to_vec()];
+        if certificates.is_empty() && !lists.iter().any(|list| self.origins.is_spoiled(list)) {
+            let problem = self.origins.problem_with_value(&setting("tls"), "there is no certificate for this listener");
+            self.problems
+                .push(problem.note("add certificates = [{ chain = \"mx.pem\", key = \"mx.key\" }], here or in [tls]"));
+        }
+        Some(Tls { start, required: listener.require_tls, certificates, client_certificates })
+    }
+
+    fn certificates(&mut self, list: &[Step], certificates: Vec<Certificate>) -> Vec<Certificate> {
+        let mut resolved = Vec::new();
+        for (n, Certificate { chain, key }) in certificates.into_iter().enumerate() {
+            let place = |key: &str| [list, &path![n, key]].concat();
+            resolved.push(Certificate { chain: self.file(&place("chain"), chain), key: self.file(&place("key"), key) });
+        }
+        resolved
+    }
+
+    fn client_certificates(&mut self, name: &str, settings: ClientCertificates) -> ClientCertificates {
+        let ca = self.file(&path!["listener", name, "client-certificates", "ca"], settings.ca);
+        ClientCertificates { ca, mode: settings.mode }
+    }
+
+    /// A file, relative to the configuration's, or to the working directory where it was set on the command line.
+    fn file(&mut self, path: &[Step], file: PathBuf) -> PathBuf {
+        if file.as_os_str().is_empty() {
+            self.wrong(path, "an empty path");
+        }
+        self.origins.directory(path).join(file)
     }
 
     fn chain(&mut self, name: &str, chain: file::Chain, everywhere: &file::OnFailure) -> Chain {

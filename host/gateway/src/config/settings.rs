@@ -1,6 +1,8 @@
 //! Settings that mean the same in the file and in the finished configuration: words to choose from, limits, a pin.
 
-use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::units::{Count, Period, Size};
 
@@ -30,36 +32,64 @@ pub enum LogFormat {
     Json,
 }
 
-/// A service extension that a listener can do without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub enum Extension {
-    /// RFC 2920.
-    #[serde(rename = "PIPELINING")]
-    Pipelining,
-    /// RFC 1870.
-    #[serde(rename = "SIZE")]
-    Size,
-    /// RFC 6152.
-    #[serde(rename = "8BITMIME")]
-    EightBitMime,
-    /// RFC 2034.
-    #[serde(rename = "ENHANCEDSTATUSCODES")]
-    EnhancedStatusCodes,
-    /// RFC 3030.
-    #[serde(rename = "CHUNKING")]
-    Chunking,
-    /// RFC 4954.
-    #[serde(rename = "AUTH")]
-    Auth,
-    /// RFC 5321 section 3.5.
-    #[serde(rename = "VRFY")]
-    Verify,
-    /// RFC 5321 section 3.5. Not offered either where no plugin has the hook.
-    #[serde(rename = "EXPN")]
-    Expand,
-    /// RFC 5321 section 4.1.1.8.
-    #[serde(rename = "HELP")]
-    Help,
+/// A service extension, by its EHLO keyword.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extension(pub postgate_smtp::Extension);
+
+impl Serialize for Extension {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.keyword())
+    }
+}
+
+impl<'de> Deserialize<'de> for Extension {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let keyword = String::deserialize(deserializer)?;
+        let found = postgate_smtp::Extension::from_keyword(&keyword).map(Self);
+        found.ok_or_else(|| serde::de::Error::unknown_variant(&keyword, &KEYWORDS))
+    }
+}
+
+static KEYWORDS: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| postgate_smtp::Extension::all().map(postgate_smtp::Extension::keyword).collect());
+
+/// A SASL mechanism by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mechanism(pub postgate_smtp::Mechanism);
+
+impl Serialize for Mechanism {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Mechanism {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let found = postgate_smtp::Mechanism::from_name(&name).map(Self);
+        found.ok_or_else(|| serde::de::Error::unknown_variant(&name, &MECHANISMS))
+    }
+}
+
+static MECHANISMS: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| postgate_smtp::Mechanism::all().map(postgate_smtp::Mechanism::name).collect());
+
+impl Mechanism {
+    /// Those that every plugin with users and passwords can answer.
+    pub(super) fn passwords() -> Vec<Self> {
+        vec![Self(postgate_smtp::Mechanism::Plain), Self(postgate_smtp::Mechanism::Login)]
+    }
+}
+
+/// What is spoken on a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// RFC 5321.
+    #[default]
+    Smtp,
+    /// RFC 2033: a reply for each recipient.
+    Lmtp,
 }
 
 /// What a listener allows its clients. Where RFC 5321 asks for a least value, it is named; less is allowed, and breaks the
@@ -99,6 +129,8 @@ pub struct ListenerLimits {
     pub command_patience: Period,
     /// How long the client may be silent within mail data; RFC 5321 section 4.5.3.2.5 asks for 3 minutes.
     pub data_patience: Period,
+    /// How long a TLS handshake may take in all.
+    pub handshake_patience: Period,
 }
 
 impl Default for ListenerLimits {
@@ -120,6 +152,7 @@ impl Default for ListenerLimits {
             idle_commands: Count::at_least_one(100),
             command_patience: Period::seconds(300),
             data_patience: Period::seconds(300),
+            handshake_patience: Period::seconds(30),
         }
     }
 }

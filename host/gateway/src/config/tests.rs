@@ -91,7 +91,10 @@ fn the_reference_lacks_no_setting() {
         "on-failure.",
         "log.",
         "engine.",
+        "tls.",
         "listener.smtp.",
+        "listener.smtp.certificates.0.",
+        "listener.smtp.client-certificates.",
         "listener.smtp.limits.",
         "chain.main.",
         "chain.main.plugins.0.",
@@ -125,6 +128,39 @@ fn paths_are_relative_to_who_wrote_them() {
     assert_eq!(config.cache_dir, Path::new("here/cache"));
     assert_eq!(config.plugins["policy"].component, Path::new("/there/virtual-domains.wasm"));
     assert_eq!(config.plugins["policy"].grants, [Grant::Maildir("here/mail".into())]);
+}
+
+#[test]
+fn a_listener_has_its_own_tls_or_the_common_one() {
+    let text = format!(
+        "{MINIMAL}[tls]\ncertificates = [{{ chain = 'mx.pem', key = '/keys/mx' }}]\n[listener.own]\nbind = '127.0.0.1:465'\n\
+         chain = 'main'\ntls = 'implicit'\nrequire-tls = true\ncertificates = [{{ chain = 'own.pem', key = 'own.key' }}]\n\
+         client-certificates = {{ ca = 'ca.pem' }}\n[listener.clear]\nbind = '127.0.0.1:24'\nchain = 'main'\ntls = 'none'\n"
+    );
+    let config = parse(&text, &[]).unwrap();
+    let certificate = |chain: &str, key: &str| Certificate { chain: chain.into(), key: key.into() };
+    let common = Tls {
+        start: TlsStart::Starttls,
+        required: false,
+        certificates: vec![certificate("etc/mx.pem", "/keys/mx")],
+        client_certificates: None,
+    };
+    assert_eq!(config.listeners["smtp"].tls, Some(common));
+    let own = Tls {
+        start: TlsStart::Implicit,
+        required: true,
+        certificates: vec![certificate("etc/own.pem", "etc/own.key")],
+        client_certificates: Some(ClientCertificates {
+            ca: "etc/ca.pem".into(),
+            mode: ClientCertificateMode::Optional,
+        }),
+    };
+    assert_eq!(config.listeners["own"].tls, Some(own));
+    assert_eq!(config.listeners["clear"].tls, None);
+    for (listener, expected) in [("own", "etc/p.toml:16:"), ("smtp", "etc/p.toml:10:")] {
+        let problem = config.certificate_problem(listener, 0, "chain", "wrong".to_owned()).to_string();
+        assert!(problem.starts_with(expected), "{problem}");
+    }
 }
 
 #[test]
@@ -290,8 +326,8 @@ etc/p.toml:1:38: there is no chain "main"
 #[test]
 fn each_wrong_setting() {
     const POLICIES: &str = "none of defer, reject, skip, quarantine, disconnect";
-    const EXTENSIONS: &str =
-        "none of PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, CHUNKING, AUTH, VRFY, EXPN, HELP";
+    const EXTENSIONS: &str = "none of PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, CHUNKING, BINARYMIME, SMTPUTF8, DSN, DELIVERBY, FUTURERELEASE, \
+         MT-PRIORITY, LIMITS, REQUIRETLS, STARTTLS, AUTH, VRFY, EXPN, XCLIENT, XFORWARD, HELP";
     const SIZE: &str = "expected a size such as \"64 MiB\", \"10 MB\" or a number of octets";
     const ADDRESS: &str = "such as \"192.0.2.1:25\"";
     for (setting, expected) in [
@@ -301,7 +337,7 @@ fn each_wrong_setting() {
         ("listener.smtp.auth-in-clear=yes", "expected true or false, found a text".to_owned()),
         ("listener.smtp.chain=mian", "there is no chain \"mian\"".to_owned()),
         ("listener.smtp.hostname=-", "\"-\" is not a domain: a label neither begins nor ends with \"-\"".to_owned()),
-        ("listener.smtp.extensions-off=[\"STARTTLS\"]", format!("\"STARTTLS\" is {EXTENSIONS}")),
+        ("listener.smtp.extensions-off=[\"XODD\"]", format!("\"XODD\" is {EXTENSIONS}")),
         ("listener.smtp.extensions-off=SIZE", "expected a list, found a text".to_owned()),
         ("listener.smtp.limits.message-octets=0", "must not be 0".to_owned()),
         ("listener.smtp.limits.command-patience=0 s", "must not be 0".to_owned()),
@@ -381,6 +417,26 @@ fn each_wrong_setting() {
             "--set log.level=loud: \"loud\" is none of error, warn, info, debug, trace",
         ],
     );
+}
+
+#[test]
+fn each_wrong_setting_of_tls() {
+    for (setting, expected) in [
+        ("listener.smtp.tls=starttsl", "\"starttsl\" is none of implicit, starttls, none"),
+        ("listener.smtp.tls=implicit", "there is no certificate for this listener"),
+        ("listener.smtp.require-tls=true", "there is no TLS on this listener"),
+        ("listener.smtp.client-certificates={ ca = \"ca.pem\" }", "there is no TLS on this listener"),
+        (
+            "listener.smtp.certificates=[\"mx.pem\"]",
+            "expected a table such as { chain = \"mx.pem\", key = \"mx.key\" }, found a text",
+        ),
+        ("listener.smtp.certificates=[{ chain = \"mx.pem\" }]", "\"key\" is missing"),
+        ("tls.certificates=[{ chain = \"\", key = \"mx.key\" }]", "an empty path"),
+        ("tls.check-period=0 s", "must not be 0"),
+        ("listener.smtp.limits.handshake-patience=0 s", "must not be 0"),
+    ] {
+        check_set(&[setting], &[&format!("--set {setting}: {expected}")]);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io;
 
 use postgate_plugin::{Delivery, Fate, MessageError, maildir};
-use postgate_smtp::{Answer, Enhanced, Reply};
+use postgate_smtp::{Answer, Enhanced, Mailbox, Reply};
 
 /// Nobody knows what became of it: the client is to send it again.
 pub(super) const NOT_DELIVERED: Reply =
@@ -32,22 +32,41 @@ pub(super) fn not_written(error: &io::Error) -> Reply {
     if maildir::is_full(error) { DISK_FULL } else { NOT_DELIVERED }
 }
 
-/// One reply for all recipients: the worst outcome speaks. A message without any recipient left is nobody's, and deferred.
+/// One reply for all recipients.
 pub(super) fn of_deliveries(id: &str, deliveries: &[Delivery]) -> Answer {
+    match worst(id, deliveries) {
+        Ok(reply) => Answer::Reply(reply),
+        Err(refusal) => Answer::No(refusal),
+    }
+}
+
+/// The worst outcome speaks; an error refuses. A message without any recipient left is nobody's, and deferred.
+fn worst(id: &str, deliveries: &[Delivery]) -> Result<Reply, Reply> {
     let mut failed = None;
     let mut delivered = false;
     for Delivery { fate, .. } in deliveries {
         match fate {
-            Fate::Deferred(reply) => return Answer::No(reply.clone()),
+            Fate::Deferred(reply) => return Err(reply.clone()),
             Fate::Failed(reply) => failed = failed.or(Some(reply)),
             Fate::Delivered | Fate::Quarantined(_) => delivered = true,
         }
     }
     match (failed, delivered) {
-        (Some(reply), _) => Answer::No(reply.clone()),
-        (None, true) => Answer::Reply(taken(id)),
-        (None, false) => Answer::No(NOT_DELIVERED),
+        (Some(reply), _) => Err(reply.clone()),
+        (None, true) => Ok(taken(id)),
+        (None, false) => Err(NOT_DELIVERED),
     }
+}
+
+/// A reply for each accepted recipient (RFC 2033 section 4.2). One that a plugin has put others in the place of hears the worst of
+/// all.
+pub(super) fn of_recipients(id: &str, accepted: &[Mailbox], deliveries: &[Delivery]) -> Answer {
+    let own = |mailbox: &Mailbox| {
+        let is_own = |delivery: &&Delivery| Mailbox::try_from(&delivery.recipient).is_ok_and(|own| own == *mailbox);
+        let own: Vec<_> = deliveries.iter().filter(is_own).cloned().collect();
+        worst(id, if own.is_empty() { deliveries } else { &own }).unwrap_or_else(|refusal| refusal)
+    };
+    Answer::PerRecipient(accepted.iter().map(own).collect())
 }
 
 #[cfg(test)]

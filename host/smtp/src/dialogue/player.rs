@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Action, Dialogue, Expected};
-use crate::config::Config;
-use crate::event::{Answer, Credentials, Event, Question};
+use crate::config::{Config, Protocol};
+use crate::event::{Answer, Body, Credentials, Event, Question};
 use crate::mailbox::Mailbox;
 use crate::reply::Reply;
-use crate::sasl::Mechanisms;
+use crate::sasl::scram::ScramDecoy;
+use crate::sasl::{Mechanism, Mechanisms};
 use crate::session::Session;
+use crate::tls::TlsFacts;
 
 /// How the client's octets reach the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,15 +41,16 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The configuration that dialogues are written for, before their own settings: everything on, for `mx.example.org`.
+/// The configuration that dialogues are written for, before their own settings: the default extensions, for `mx.example.org`.
 ///
 /// # Errors
 /// The name of a setting of the dialogue's that is unknown.
 pub fn config(dialogue: &Dialogue) -> Result<Config, String> {
     let hostname = "mx.example.org".parse().map_err(|_| "hostname")?;
     let mut config = Config::new(hostname);
-    config.auth.mechanisms = Mechanisms::all();
+    config.auth.mechanisms = Mechanisms::default().with(Mechanism::Plain).with(Mechanism::Login);
     config.auth.in_clear = true;
+    config.auth.scram = Some(ScramDecoy { key: [0; 32], iterations: 4096, salt_octets: 16 });
     dialogue.apply(&mut config)?;
     Ok(config)
 }
@@ -58,14 +61,17 @@ pub fn config(dialogue: &Dialogue) -> Result<Config, String> {
 /// The first step that goes another way.
 pub fn play(dialogue: &Dialogue, cut: Cut) -> Result<(), Failure> {
     let config = config(dialogue).map_err(|name| Failure { line: 0, message: format!("the setting {name}") })?;
+    let policy = Policy { protocol: config.protocol, ..Policy::default() };
     let mut stage = Stage {
         session: Session::new(Arc::new(config)),
-        policy: Policy::default(),
+        policy,
         said: String::new(),
         closed: false,
+        handshake: false,
         octets: 0,
         cut,
     };
+    stage.session.set_seed([0; 32]);
     stage.give(&[]).map_err(|message| Failure { line: 1, message })?;
     for (n, step) in dialogue.steps.iter().enumerate() {
         let next = dialogue.steps.get(n + 1).map(|step| &step.action);
@@ -86,6 +92,8 @@ struct Stage {
     /// What the server has said since the last `S:`.
     said: String,
     closed: bool,
+    /// The session has asked for a handshake.
+    handshake: bool,
     /// How many octets the client has sent.
     octets: usize,
     cut: Cut,
@@ -102,6 +110,12 @@ impl Stage {
                 Ok(())
             }
             Action::Server(expected) => self.server(expected),
+            Action::Tls if self.handshake => {
+                self.handshake = false;
+                self.session.secured(TlsFacts::default());
+                self.give(&[])
+            }
+            Action::Tls => Err("no handshake is due".to_owned()),
             Action::Closed if self.closed => Ok(()),
             Action::Closed => Err("the server has not closed".to_owned()),
             Action::Stored(count) if self.policy.accepted.len() == *count => Ok(()),
@@ -153,6 +167,7 @@ impl Stage {
                 }
                 Event::MailData(piece) => self.policy.keep(piece)?,
                 Event::Reset => self.policy.message.clear(),
+                Event::StartTls => self.handshake = true,
                 Event::Close(_) => {
                     self.closed = true;
                     rest = &[];
@@ -175,24 +190,45 @@ impl Stage {
 pub struct Policy {
     /// The messages accepted.
     pub accepted: Vec<Vec<u8>>,
+    /// In LMTP each recipient has its own reply.
+    pub protocol: Protocol,
+    /// The local parts of the recipients of the transaction.
+    recipients: Vec<String>,
     message: Vec<u8>,
+    /// The message was declared to be BINARYMIME.
+    binary: bool,
 }
 
 impl Policy {
     /// Decides.
     pub fn answer(&mut self, question: &Question) -> Answer {
         match question {
-            Question::Connect | Question::Data => Answer::Yes,
+            Question::Connect | Question::Starttls | Question::Data | Question::Xclient(_) | Question::Xforward(_) => {
+                Answer::Yes
+            }
             Question::Hello(hello) => by_name(hello.name.split('.').next().unwrap_or_default()).unwrap_or(Answer::Yes),
-            Question::Authenticate { credentials: Credentials::Password { password, .. }, .. } => {
-                if password == "wonderland" { Answer::Authenticated } else { Answer::AuthenticationFailed }
+            Question::Authenticate { credentials, .. } => {
+                let is_right = match credentials {
+                    Credentials::Password { password: secret, .. } | Credentials::Token { token: secret, .. } => {
+                        secret == "wonderland"
+                    }
+                    Credentials::Scram { .. } => false,
+                    Credentials::ScramProof { identity, .. } => identity.is_some(),
+                    Credentials::Certificate { user, names, .. } => user.is_empty() || names.contains(user),
+                };
+                if is_right { Answer::Authenticated } else { Answer::AuthenticationFailed }
             }
             Question::Mail(mail) => {
+                self.recipients.clear();
+                self.binary = mail.body == Body::BinaryMime;
                 mail.reverse_path.as_ref().map(Mailbox::local_part).and_then(by_name).unwrap_or(Answer::Yes)
             }
             Question::Recipient(recipient) => match recipient.mailbox.local_part() {
                 "nobody" => Answer::Default,
-                local_part => by_name(local_part).unwrap_or(Answer::Yes),
+                local_part => by_name(local_part).unwrap_or_else(|| {
+                    self.recipients.push(local_part.to_owned());
+                    Answer::Yes
+                }),
             },
             Question::Chunk { size: 13, .. } => refusal(554).map_or(Answer::Default, Answer::No),
             Question::Chunk { .. } => Answer::Yes,
@@ -212,7 +248,7 @@ impl Policy {
     /// A bare CR or LF, or a NUL, in this very piece.
     pub fn keep(&mut self, piece: &[u8]) -> Result<(), String> {
         let text = String::from_utf8_lossy(piece).replace("\r\n", "");
-        if text.contains(['\r', '\n', '\0']) || piece.is_empty() {
+        if text.contains(['\r', '\n', '\0']) && !self.binary || piece.is_empty() {
             return Err(format!("mail data in the piece {:?}", String::from_utf8_lossy(piece)));
         }
         self.message.extend_from_slice(piece);
@@ -226,7 +262,12 @@ impl Policy {
         let verdict = header.split("\r\n").find_map(|field| field.strip_prefix("X-Verdict: ")).and_then(by_name);
         verdict.unwrap_or_else(|| {
             self.accepted.push(message);
-            Answer::Yes
+            match self.protocol {
+                Protocol::Smtp => Answer::Yes,
+                Protocol::Lmtp => {
+                    Answer::PerRecipient(self.recipients.iter().filter_map(|name| outcome(name)).collect())
+                }
+            }
         })
     }
 }
@@ -238,6 +279,14 @@ fn by_name(name: &str) -> Option<Answer> {
     }
     let code = name.strip_prefix("bye-")?;
     Some(Answer::Close(Reply::new(code.parse().ok()?, None, &["policy says bye"]).ok()?))
+}
+
+/// `late-CODE` is refused behind the mail data, everybody else gets the message.
+fn outcome(local_part: &str) -> Option<Reply> {
+    match local_part.strip_prefix("late-") {
+        Some(code) => refusal(code.parse().ok()?),
+        None => Reply::new(250, None, &["delivered"]).ok(),
+    }
 }
 
 fn refusal(code: u16) -> Option<Reply> {

@@ -1,11 +1,14 @@
 //! What the caller's answers lead to.
 
-use super::{Asked, Identity, Reason, Refusal, Session, Stage, Standing};
+use super::{Asked, Attempt, Identity, Reason, Refusal, Session, Stage, Standing};
 use crate::chunk::Chunk;
+use crate::config::Protocol;
 use crate::data;
-use crate::event::{Answer, Greeting};
+use crate::event::{Answer, Close, Greeting};
 use crate::replies;
 use crate::reply::Reply;
+use crate::sasl::Exchange;
+use crate::sasl::scram::{self, ScramKeys};
 use crate::transaction::Transaction;
 
 /// An answer to a question that is about yes or no.
@@ -28,6 +31,8 @@ impl From<Answer> for Verdict {
             | Answer::Authenticated
             | Answer::AuthenticationFailed
             | Answer::AuthenticationUnavailable
+            | Answer::ScramKeys(_)
+            | Answer::PerRecipient(_)
             | Answer::Reply(_) => Verdict::mismatch(),
         }
     }
@@ -46,8 +51,9 @@ impl Session {
         match asked {
             Asked::Connect => self.connect_answered(answer.into()),
             Asked::Hello(greeting) => self.hello_answered(greeting, answer),
-            Asked::Authenticate => self.authenticate_answered(answer),
-            Asked::Mail => self.mail_answered(answer.into()),
+            Asked::Starttls => self.starttls_answered(answer.into()),
+            Asked::Authenticate(attempt) => self.authenticate_answered(attempt, answer),
+            Asked::Mail { body, utf8 } => self.mail_answered(Transaction::new(body, utf8), answer.into()),
             Asked::Recipient => self.recipient_answered(answer.into()),
             Asked::Data => self.data_answered(answer.into()),
             Asked::FirstChunk(chunk) => self.first_chunk_answered(chunk, answer.into()),
@@ -55,6 +61,8 @@ impl Session {
             Asked::Message => self.message_answered(answer),
             Asked::Verify => self.text_answered(answer, &replies::CANNOT_VERIFY),
             Asked::Expand => self.text_answered(answer, &replies::NOT_IMPLEMENTED),
+            Asked::Xclient { has_login } => self.xclient_answered(has_login, answer.into()),
+            Asked::Xforward => self.xforward_answered(answer.into()),
             Asked::Command { default } => self.text_answered(answer, default),
         }
     }
@@ -66,7 +74,11 @@ impl Session {
             Verdict::Yes | Verdict::Default => {
                 self.output.extend_from_slice(b"220 ");
                 self.output.extend_from_slice(self.config.hostname.as_str().as_bytes());
-                self.output.extend_from_slice(b" ESMTP Postgate\r\n");
+                let greeting: &[u8] = match self.config.protocol {
+                    Protocol::Smtp => b" ESMTP Postgate\r\n",
+                    Protocol::Lmtp => b" LMTP Postgate\r\n",
+                };
+                self.output.extend_from_slice(greeting);
             }
             Verdict::No(Refusal { reply, reason }) => {
                 let code = if reply.code() < 500 { 421 } else { 554 };
@@ -85,6 +97,8 @@ impl Session {
             | Answer::Authenticated
             | Answer::AuthenticationFailed
             | Answer::AuthenticationUnavailable
+            | Answer::ScramKeys(_)
+            | Answer::PerRecipient(_)
             | Answer::Reply(_)
             | Answer::Default => (answer.into(), Vec::new()),
         };
@@ -94,7 +108,7 @@ impl Session {
                 self.reset();
                 self.standing = match greeting {
                     Greeting::Helo => Standing::Helo,
-                    Greeting::Ehlo => Standing::Ehlo,
+                    Greeting::Ehlo | Greeting::Lhlo => Standing::Ehlo,
                 };
                 self.greet(greeting, &keywords);
             }
@@ -105,34 +119,91 @@ impl Session {
         }
     }
 
-    fn authenticate_answered(&mut self, answer: Answer) {
-        let refusal = match answer {
-            Answer::Authenticated => {
+    fn starttls_answered(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Yes | Verdict::Default => {
+                self.reply(&replies::READY_FOR_TLS);
+                self.stage = Stage::TlsAnnounced;
+            }
+            Verdict::No(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    /// Another client has come, so to speak: it is asked about, and greeted by a banner.
+    fn xclient_answered(&mut self, has_login: bool, verdict: Verdict) {
+        match verdict {
+            Verdict::Yes | Verdict::Default => {
+                self.stage = Stage::Connected;
+                self.standing = Standing::New;
+                self.identity = if has_login { Identity::Proved } else { Identity::Unknown };
+            }
+            Verdict::No(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    fn xforward_answered(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Yes | Verdict::Default => self.reply(&replies::OK),
+            Verdict::No(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    fn authenticate_answered(&mut self, attempt: Attempt, answer: Answer) {
+        let unavailable = || Refusal { reply: replies::AUTHENTICATION_UNAVAILABLE.clone(), reason: Reason::Answer };
+        let refusal = match (attempt, answer) {
+            (Attempt::Last | Attempt::Token(_), Answer::Authenticated) => {
                 self.identity = Identity::Proved;
                 return self.reply(&replies::AUTHENTICATED);
             }
-            Answer::AuthenticationFailed | Answer::Default => {
+            (Attempt::Keys(first), Answer::ScramKeys(keys)) if keys.are_fit() => match self.prove(*first, Some(keys)) {
+                Some(()) => return,
+                None => unavailable(),
+            },
+            (Attempt::Keys(_), Answer::ScramKeys(_)) => unavailable(),
+            (Attempt::Keys(first), Answer::AuthenticationFailed | Answer::Default) => match self.prove(*first, None) {
+                Some(()) => return,
+                None => unavailable(),
+            },
+            (Attempt::Token(mechanism), Answer::AuthenticationFailed | Answer::Default) => {
+                return self.challenge(Exchange::TokenRefused(mechanism));
+            }
+            (Attempt::Last, Answer::AuthenticationFailed | Answer::Default)
+            | (Attempt::Unproved, Answer::Authenticated | Answer::AuthenticationFailed | Answer::Default) => {
                 Refusal { reply: replies::AUTHENTICATION_FAILED.clone(), reason: Reason::Error }
             }
-            Answer::AuthenticationUnavailable => {
-                Refusal { reply: replies::AUTHENTICATION_UNAVAILABLE.clone(), reason: Reason::Answer }
-            }
-            Answer::Yes | Answer::No(_) | Answer::Close(_) | Answer::Greet { .. } | Answer::Reply(_) => {
-                match Verdict::from(answer) {
-                    Verdict::No(refusal) => refusal,
-                    Verdict::Yes | Verdict::Default => {
-                        Refusal { reply: replies::LOCAL_ERROR.clone(), reason: Reason::Answer }
-                    }
+            (_, Answer::AuthenticationUnavailable) => unavailable(),
+            (
+                Attempt::Last | Attempt::Token(_) | Attempt::Keys(_) | Attempt::Unproved,
+                answer @ (Answer::Yes
+                | Answer::No(_)
+                | Answer::Close(_)
+                | Answer::Greet { .. }
+                | Answer::Authenticated
+                | Answer::ScramKeys(_)
+                | Answer::PerRecipient(_)
+                | Answer::Reply(_)),
+            ) => match Verdict::from(answer) {
+                Verdict::No(refusal) => refusal,
+                Verdict::Yes | Verdict::Default => {
+                    Refusal { reply: replies::LOCAL_ERROR.clone(), reason: Reason::Answer }
                 }
-            }
+            },
         };
         self.refuse(&refusal);
     }
 
-    fn mail_answered(&mut self, verdict: Verdict) {
+    /// Asks the client for its proof, with the keys of the user or made-up ones.
+    fn prove(&mut self, first: scram::First, keys: Option<ScramKeys>) -> Option<()> {
+        let nonce = self.seed.as_mut()?.nonce();
+        let proving = first.challenge(keys, &self.config.auth.scram?, &nonce);
+        self.challenge(Exchange::ScramProof(proving.into()));
+        Some(())
+    }
+
+    fn mail_answered(&mut self, transaction: Transaction, verdict: Verdict) {
         match verdict {
             Verdict::Yes | Verdict::Default => {
-                self.transaction = Some(Transaction::default());
+                self.transaction = Some(transaction);
                 self.transactions = self.transactions.saturating_add(1);
                 self.reply(&replies::SENDER_OK);
             }
@@ -168,14 +239,14 @@ impl Session {
                 self.reply(&replies::START_MAIL_DATA);
                 self.stage = Stage::Data(data::Reader::new());
             }
-            Verdict::No(refusal) => self.give_up(&refusal),
+            Verdict::No(refusal) => self.give_up(&refusal, 1),
         }
     }
 
     fn first_chunk_answered(&mut self, chunk: Chunk, verdict: Verdict) {
         match verdict {
             Verdict::Yes | Verdict::Default => self.stage = Stage::ChunkAnnounced(chunk),
-            Verdict::No(refusal) => self.skip(chunk.octets, refusal),
+            Verdict::No(refusal) => self.skip(chunk, refusal),
         }
     }
 
@@ -187,7 +258,7 @@ impl Session {
                 }
                 self.stage = Stage::Chunk { left: chunk.octets, last: chunk.last };
             }
-            Verdict::No(refusal) => self.skip(chunk.octets, refusal),
+            Verdict::No(refusal) => self.skip(chunk, refusal),
         }
     }
 
@@ -195,18 +266,25 @@ impl Session {
         match answer {
             Answer::Yes => self.message_accepted(&replies::MESSAGE_OK),
             Answer::Reply(reply) if reply.is_positive() => self.message_accepted(&reply),
-            Answer::Reply(reply) => self.give_up(&Refusal { reply, reason: Reason::Answer }),
+            Answer::Reply(reply) => self.refuse_message(&Refusal { reply, reason: Reason::Answer }),
+            Answer::PerRecipient(replies)
+                if self.config.protocol == Protocol::Lmtp && replies.len() == self.replies_to_message() as usize =>
+            {
+                self.recipients_answered(&replies);
+            }
             Answer::No(_)
             | Answer::Close(_)
             | Answer::Greet { .. }
             | Answer::Authenticated
             | Answer::AuthenticationFailed
             | Answer::AuthenticationUnavailable
+            | Answer::ScramKeys(_)
+            | Answer::PerRecipient(_)
             | Answer::Default => match Verdict::from(answer) {
-                Verdict::No(refusal) => self.give_up(&refusal),
+                Verdict::No(refusal) => self.refuse_message(&refusal),
                 // Nobody's opinion must not become a promise to deliver.
                 Verdict::Yes | Verdict::Default => {
-                    self.give_up(&Refusal { reply: replies::LOCAL_ERROR.clone(), reason: Reason::Answer });
+                    self.refuse_message(&Refusal { reply: replies::LOCAL_ERROR.clone(), reason: Reason::Answer });
                 }
             },
         }
@@ -214,13 +292,42 @@ impl Session {
 
     fn message_accepted(&mut self, reply: &Reply) {
         self.idle_commands = 0;
+        let copies = self.replies_to_message();
         self.transaction = None;
-        self.reply(reply);
+        for _ in 0..copies {
+            self.reply(reply);
+        }
     }
 
-    /// Refuses, and gives the transaction up.
-    pub(super) fn give_up(&mut self, refusal: &Refusal) {
+    /// RFC 2033 section 4.2: each recipient has a reply of its own, and a 421 among them still says that the connection is closed.
+    fn recipients_answered(&mut self, replies: &[Reply]) {
+        if replies.iter().any(Reply::is_positive) {
+            self.idle_commands = 0;
+            self.transaction = None;
+        } else {
+            self.reset();
+        }
+        for reply in replies {
+            self.reply(reply);
+        }
+        if replies.iter().any(|reply| reply.code() == 421) {
+            self.reset = false;
+            self.stage = Stage::Closed(Close::Refused);
+        }
+    }
+
+    /// Refuses a message whose end has come, and gives the transaction up.
+    pub(super) fn refuse_message(&mut self, refusal: &Refusal) {
+        let copies = self.replies_to_message();
+        self.give_up(refusal, copies);
+    }
+
+    /// Refuses in so many copies of the same reply, and gives the transaction up.
+    pub(super) fn give_up(&mut self, refusal: &Refusal, copies: u32) {
         self.reset();
+        for _ in 1..copies {
+            self.reply(&refusal.reply);
+        }
         self.refuse(refusal);
     }
 
@@ -236,7 +343,9 @@ impl Session {
             | Answer::Greet { .. }
             | Answer::Authenticated
             | Answer::AuthenticationFailed
-            | Answer::AuthenticationUnavailable => match Verdict::from(answer) {
+            | Answer::AuthenticationUnavailable
+            | Answer::ScramKeys(_)
+            | Answer::PerRecipient(_) => match Verdict::from(answer) {
                 Verdict::No(refusal) => self.refuse(&refusal),
                 Verdict::Yes | Verdict::Default => self.reply(&replies::LOCAL_ERROR),
             },

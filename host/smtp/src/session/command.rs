@@ -1,16 +1,18 @@
 //! The commands (RFC 5321 section 4.1.1): one function for each row of the table of verbs.
 
-use super::{Asked, Identity, Session, Stage, Standing, Step};
+use super::{Asked, Attempt, Identity, Session, Stage, Step};
 use crate::base64;
 use crate::chunk::Chunk;
+use crate::config::Protocol;
 use crate::domain::is_hello_name;
-use crate::event::{Close, Greeting, Hello, Mail, Question, Recipient};
-use crate::extension::Extension;
+use crate::event::{Body, Close, Credentials, Greeting, Hello, Mail, Question, Recipient};
+use crate::extension::{Extension, Offer};
+use crate::forward::{self, Forwarded};
 use crate::mailbox::{AddressError, Mailbox, Path, read_path};
 use crate::parameter::{Declared, Of, Parameter, read_parameters};
 use crate::replies;
 use crate::reply::{Enhanced, Reply};
-use crate::sasl::{self, Exchange, Mechanism};
+use crate::sasl::{self, Exchange, Facts, Mechanism, Mechanisms};
 use crate::transaction::Recipients;
 use crate::verb::Verb;
 
@@ -20,6 +22,11 @@ pub(crate) fn helo(session: &mut Session, argument: &str) -> Step {
 
 pub(crate) fn ehlo(session: &mut Session, argument: &str) -> Step {
     session.hello(Greeting::Ehlo, argument)
+}
+
+/// RFC 2033 section 4.1.
+pub(crate) fn lhlo(session: &mut Session, argument: &str) -> Step {
+    session.hello(Greeting::Lhlo, argument)
 }
 
 /// RFC 5321 section 4.1.1.2.
@@ -44,8 +51,13 @@ pub(crate) fn mail(session: &mut Session, argument: &str) -> Step {
         }
         Path::Mailbox(mailbox) => Some(mailbox),
     };
-    let (parameters, Declared { size, body }) = session.parameters(rest, Of::Mail)?;
-    Ok(session.question(Asked::Mail, Question::Mail(Mail { reverse_path, parameters, size, body })))
+    let (parameters, declared) = session.parameters(rest, Of::Mail, Declared::default())?;
+    let Declared { size, body, utf8, .. } = declared;
+    if !utf8 && !argument.is_ascii() {
+        return Err(&replies::NON_ASCII_MAILBOX);
+    }
+    let mail = Mail { reverse_path, parameters, size, body, utf8 };
+    Ok(session.question(Asked::Mail { body, utf8 }, Question::Mail(mail)))
 }
 
 /// RFC 5321 section 4.1.1.3.
@@ -54,6 +66,7 @@ pub(crate) fn rcpt(session: &mut Session, argument: &str) -> Step {
     if transaction.chunks().is_some() {
         return Err(&replies::CHUNKS_BEGUN);
     }
+    let utf8 = transaction.utf8();
     let full = transaction.recipients_asked() >= session.config.limits.recipients;
     let path = strip_keyword(argument, "TO:").ok_or(&replies::FORWARD_PATH)?;
     let (path, rest) = session.path(path).map_err(|error| match error.is_bound() {
@@ -63,7 +76,10 @@ pub(crate) fn rcpt(session: &mut Session, argument: &str) -> Step {
     let Path::Mailbox(mailbox) = path else {
         return Err(&replies::FORWARD_PATH);
     };
-    let (parameters, _) = session.parameters(rest, Of::Recipient)?;
+    if !utf8 && !argument.is_ascii() {
+        return Err(&replies::NON_ASCII_MAILBOX);
+    }
+    let (parameters, _) = session.parameters(rest, Of::Recipient, Declared::in_transaction(utf8))?;
     if full {
         // Not an error of the client's: RFC 5321 section 4.5.3.1.10 makes it part of how large lists are sent.
         session.reply(&replies::TOO_MANY_RECIPIENTS);
@@ -76,8 +92,10 @@ pub(crate) fn rcpt(session: &mut Session, argument: &str) -> Step {
 pub(crate) fn data(session: &mut Session, argument: &str) -> Step {
     no_argument(argument)?;
     session.mail_data_is_due()?;
-    if session.transaction.as_ref().is_some_and(|transaction| transaction.chunks().is_some()) {
-        return Err(&replies::CHUNKS_BEGUN);
+    match &session.transaction {
+        Some(transaction) if transaction.chunks().is_some() => return Err(&replies::CHUNKS_BEGUN),
+        Some(transaction) if transaction.body() == Body::BinaryMime => return Err(&replies::BINARY_NEEDS_CHUNKS),
+        Some(_) | None => {}
     }
     Ok(session.question(Asked::Data, Question::Data))
 }
@@ -130,20 +148,23 @@ pub(crate) fn quit(session: &mut Session, argument: &str) -> Step {
 
 /// RFC 5321 section 4.1.1.6.
 pub(crate) fn vrfy(session: &mut Session, argument: &str) -> Step {
-    let argument = some_argument(argument)?;
+    let argument = session.text(argument)?;
     Ok(session.question(Asked::Verify, Question::Verify(argument)))
 }
 
 /// RFC 5321 section 4.1.1.7.
 pub(crate) fn expn(session: &mut Session, argument: &str) -> Step {
-    let argument = some_argument(argument)?;
+    let argument = session.text(argument)?;
     Ok(session.question(Asked::Expand, Question::Expand(argument)))
 }
 
 /// RFC 5321 section 4.1.1.8.
 pub(crate) fn help(session: &mut Session, argument: &str) -> Step {
     let lines: Vec<&str> = if argument.is_empty() {
-        let has = |verb: &&Verb| verb.extension.is_none_or(|extension| session.offers(extension));
+        let has = |verb: &&Verb| {
+            verb.extension.is_none_or(|extension| session.offers(extension))
+                && verb.protocol.is_none_or(|protocol| protocol == session.config.protocol)
+        };
         Verb::all().filter(has).map(|verb| verb.syntax).collect()
     } else {
         let verb = Verb::find(argument).filter(|verb| !verb.syntax.is_empty());
@@ -152,6 +173,26 @@ pub(crate) fn help(session: &mut Session, argument: &str) -> Step {
     let reply = Reply::new(214, Enhanced::new(2, 0, 0), &lines).map_err(|_| &replies::LOCAL_ERROR)?;
     session.reply(&reply);
     Ok(None)
+}
+
+/// RFC 3207 section 4. Within a transaction the client would lose it without a word.
+pub(crate) fn starttls(session: &mut Session, argument: &str) -> Step {
+    no_argument(argument)?;
+    if session.tls.is_some() || session.transaction.is_some() {
+        return Err(&replies::STARTTLS_NOT_NOW);
+    }
+    Ok(session.question(Asked::Starttls, Question::Starttls))
+}
+
+pub(crate) fn xclient(session: &mut Session, argument: &str) -> Step {
+    let forwarded = session.forwarded(argument, &forward::XCLIENT)?;
+    let has_login = forwarded.login.is_some();
+    Ok(session.question(Asked::Xclient { has_login }, Question::Xclient(forwarded)))
+}
+
+pub(crate) fn xforward(session: &mut Session, argument: &str) -> Step {
+    let forwarded = session.forwarded(argument, &forward::XFORWARD)?;
+    Ok(session.question(Asked::Xforward, Question::Xforward(forwarded)))
 }
 
 /// RFC 4954 section 4.
@@ -163,11 +204,11 @@ pub(crate) fn auth(session: &mut Session, argument: &str) -> Step {
     let (Some(name), initial, None) = (words.next(), words.next(), words.next()) else {
         return Err(&replies::ARGUMENT);
     };
-    if !session.config.auth.in_clear {
+    if !session.may_authenticate() {
         return Err(&replies::ENCRYPTION_REQUIRED);
     }
     let mechanism = Mechanism::from_name(name)
-        .filter(|mechanism| session.config.auth.mechanisms.contains(*mechanism))
+        .filter(|mechanism| session.mechanisms().contains(*mechanism))
         .ok_or(&replies::MECHANISM)?;
     match initial {
         None => session.challenge(mechanism.start()),
@@ -204,6 +245,13 @@ impl Session {
         Ok(self.question(Asked::Hello(greeting), Question::Hello(hello)))
     }
 
+    fn forwarded(&self, argument: &str, known: &[&'static str]) -> Result<Forwarded, &'static Reply> {
+        match self.transaction {
+            Some(_) => Err(&replies::FORWARD_NOT_NOW),
+            None => Forwarded::read(argument, known),
+        }
+    }
+
     /// A verb that is the command hook's business.
     pub(super) fn unknown(&mut self, verb: &str, argument: &str, default: &'static Reply) -> Question {
         self.stage = Stage::Asked(Asked::Command { default });
@@ -221,19 +269,39 @@ impl Session {
 
     /// Gives a message of the client to the exchange.
     fn proceed(&mut self, exchange: Exchange, message: Vec<u8>) -> Step {
-        match exchange.respond(message)? {
+        let tls = self.tls.as_deref();
+        let facts = Facts {
+            offers_channel_binding: self.mechanisms().contains(Mechanism::ScramSha256Plus),
+            channel_binding: tls.and_then(|tls| tls.channel_binding.as_deref()),
+            certificate: tls.and_then(|tls| tls.client_certificate.as_ref()),
+        };
+        match exchange.respond(message, &facts)? {
             sasl::Step::Challenge(exchange) => {
                 self.challenge(exchange);
                 Ok(None)
             }
             sasl::Step::Done(mechanism, credentials) => {
-                Ok(self.question(Asked::Authenticate, Question::Authenticate { mechanism, credentials }))
+                let attempt = match &credentials {
+                    Credentials::Token { .. } => Attempt::Token(mechanism),
+                    Credentials::ScramProof { identity: None, .. } => Attempt::Unproved,
+                    Credentials::ScramProof { .. }
+                    | Credentials::Password { .. }
+                    | Credentials::Scram { .. }
+                    | Credentials::Certificate { .. } => Attempt::Last,
+                };
+                Ok(self.question(Asked::Authenticate(attempt), Question::Authenticate { mechanism, credentials }))
+            }
+            sasl::Step::Keys(first) => {
+                let mechanism = first.mechanism;
+                let credentials = Credentials::Scram { user: first.user.clone() };
+                let asked = Asked::Authenticate(Attempt::Keys(first));
+                Ok(self.question(asked, Question::Authenticate { mechanism, credentials }))
             }
         }
     }
 
     /// Asks the client for its next message: 334 and the challenge (RFC 4954 section 4).
-    fn challenge(&mut self, exchange: Exchange) {
+    pub(super) fn challenge(&mut self, exchange: Exchange) {
         self.output.extend_from_slice(b"334 ");
         base64::encode(exchange.challenge(), &mut self.output);
         self.output.extend_from_slice(b"\r\n");
@@ -266,15 +334,32 @@ impl Session {
     }
 
     /// Reads parameters; in a session that began with HELO none is offered.
-    fn parameters(&self, text: &str, of: Of) -> Result<(Vec<Parameter>, Declared), &'static Reply> {
-        let offered = |extension| self.standing == Standing::Ehlo && self.offers(extension);
-        read_parameters(text, of, &self.config, offered)
+    fn parameters(&self, text: &str, of: Of, declared: Declared) -> Result<(Vec<Parameter>, Declared), &'static Reply> {
+        read_parameters(text, of, declared, &self.config, |extension| self.has(extension))
+    }
+
+    /// The argument of VRFY or EXPN, without the parameter that lets it go beyond ASCII (RFC 6531 section 3.7.4).
+    fn text(&self, argument: &str) -> Result<String, &'static Reply> {
+        let parameter = argument.rsplit_once(' ').filter(|(_, last)| last.eq_ignore_ascii_case("SMTPUTF8"));
+        let (text, utf8) = match parameter.filter(|_| self.has(Extension::SmtpUtf8)) {
+            Some((text, _)) => (text.trim_ascii_end(), true),
+            None => (argument, false),
+        };
+        if text.is_empty() {
+            return Err(&replies::ARGUMENT);
+        }
+        if !utf8 && !text.is_ascii() {
+            return Err(&replies::NON_ASCII_MAILBOX);
+        }
+        Ok(text.to_owned())
     }
 
     /// Whether there is somebody to send mail data to.
     fn mail_data_is_due(&self) -> Result<(), &'static Reply> {
         match self.transaction.as_ref().ok_or(&replies::MAIL_FIRST)?.recipients() {
             Recipients::None => Err(&replies::RECIPIENT_FIRST),
+            // RFC 2033 section 4.2.
+            Recipients::AllRefused if self.config.protocol == Protocol::Lmtp => Err(&replies::RECIPIENT_FIRST),
             Recipients::AllRefused => Err(&replies::NO_VALID_RECIPIENTS),
             Recipients::Some => Ok(()),
         }
@@ -282,13 +367,14 @@ impl Session {
 
     /// The name and EHLO lines of this server (RFC 5321 section 4.1.1.1), with those of the caller's.
     pub(super) fn greet(&mut self, greeting: Greeting, keywords: &[String]) {
+        let offer = Offer { config: &self.config, mechanisms: self.mechanisms() };
         let mut lines = vec![self.config.hostname.as_str().as_bytes().to_vec()];
-        if greeting == Greeting::Ehlo {
+        if greeting != Greeting::Helo {
             crate::extension::for_each_line(
                 |extension| self.announces(extension),
                 |keyword, write_arguments| {
                     let mut line = keyword.as_bytes().to_vec();
-                    write_arguments(&self.config, &mut line);
+                    write_arguments(&offer, &mut line);
                     lines.push(line);
                 },
             );
@@ -303,9 +389,31 @@ impl Session {
         }
     }
 
-    /// Whether the EHLO reply names it: AUTH not where it would be refused for want of encryption.
+    /// Whether the EHLO reply names it: AUTH not where it would be refused for want of encryption, nor STARTTLS below TLS (RFC 3207
+    /// section 4.2).
     fn announces(&self, extension: Extension) -> bool {
-        self.offers(extension) && (extension != Extension::Auth || self.config.auth.in_clear)
+        let has_use = (extension != Extension::Auth || self.may_authenticate() && !self.mechanisms().is_empty())
+            && (extension != Extension::StartTls || self.tls.is_none());
+        has_use && self.offers(extension)
+    }
+
+    /// Those of the listener's mechanisms for which the session has what they need.
+    fn mechanisms(&self) -> Mechanisms {
+        let auth = &self.config.auth;
+        let has_scram = self.seed.is_some() && auth.scram.is_some();
+        let tls = self.tls.as_deref();
+        let is_there = |mechanism: &Mechanism| match mechanism {
+            Mechanism::Plain | Mechanism::Login | Mechanism::OAuthBearer | Mechanism::XOAuth2 => true,
+            Mechanism::ScramSha256 => has_scram,
+            Mechanism::ScramSha256Plus => has_scram && tls.is_some_and(|tls| tls.channel_binding.is_some()),
+            Mechanism::External => tls.is_some_and(|tls| tls.client_certificate.is_some()),
+        };
+        auth.mechanisms.iter().filter(is_there).fold(Mechanisms::default(), Mechanisms::with)
+    }
+
+    /// Whether credentials may be sent over this connection.
+    fn may_authenticate(&self) -> bool {
+        self.tls.is_some() || self.config.auth.in_clear
     }
 }
 
@@ -327,10 +435,6 @@ fn strip_keyword<'a>(argument: &'a str, keyword: &str) -> Option<&'a str> {
 /// RFC 5321 section 4.1.1: a command without parameters that has one is malformed.
 fn no_argument(argument: &str) -> Result<(), &'static Reply> {
     if argument.is_empty() { Ok(()) } else { Err(&replies::NO_ARGUMENT_ALLOWED) }
-}
-
-fn some_argument(argument: &str) -> Result<String, &'static Reply> {
-    if argument.is_empty() { Err(&replies::ARGUMENT) } else { Ok(argument.to_owned()) }
 }
 
 /// Lines of the caller's in an EHLO reply.

@@ -1,12 +1,13 @@
 //! The stages in which lines of the client come: commands, and its messages in an AUTH exchange.
 
-use super::{Identity, Session, Stage, Standing, Step};
+use super::{Identity, Peer, Session, Stage, Standing, Step};
+use crate::config::Protocol;
 use crate::event::{Close, Event};
-use crate::extension::Extension;
+use crate::extension::{Extension, told_limits};
 use crate::line::{Bound, Bounds, Read};
 use crate::replies;
 use crate::reply::Reply;
-use crate::verb::{Access, Idle, Needs, Octets, Verb};
+use crate::verb::{Access, Clear, Idle, Needs, Octets, Utf8, Verb};
 
 impl Session {
     pub(super) fn read_command<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {
@@ -65,6 +66,10 @@ impl Session {
         let row = Verb::find(verb);
         let argument = match std::str::from_utf8(argument) {
             Ok(argument) if argument.is_ascii() => argument.trim_ascii_start(),
+            Ok(argument) if self.may_have_utf8(row) && !argument.contains(char::is_control) => {
+                argument.trim_ascii_start()
+            }
+            Ok(_) | Err(_) if self.may_have_utf8(row) => return Err(&replies::NOT_UTF8),
             Ok(_) | Err(_) => {
                 return self.refuse_line(line, row.map_or(&replies::NON_ASCII_ARGUMENT, |row| row.non_ascii));
             }
@@ -75,6 +80,9 @@ impl Session {
         if row.is_none_or(|row| row.idle == Idle::Counted) && !self.count_idle_command() {
             return Ok(None);
         }
+        if self.config.tls.required && self.tls.is_none() && row.is_none_or(|row| row.clear == Clear::Refused) {
+            return self.refuse_command(row, argument, &replies::TLS_REQUIRED);
+        }
         let Some(row) = row else {
             return Ok(Some(self.unknown(verb, argument, &replies::UNKNOWN_COMMAND)));
         };
@@ -84,12 +92,26 @@ impl Session {
         }
     }
 
+    /// Whether the command's argument may go beyond ASCII. Its function sees to it that SMTPUTF8 was said.
+    fn may_have_utf8(&self, row: Option<&Verb>) -> bool {
+        row.is_some_and(|row| row.utf8 == Utf8::Declared) && self.has(Extension::SmtpUtf8)
+    }
+
     /// Whether a command may come now, as far as its row tells.
     fn permit(&self, row: &Verb) -> Result<(), &'static Reply> {
+        match (row.protocol, self.config.protocol) {
+            (Some(Protocol::Lmtp), Protocol::Smtp) => return Err(&replies::NOT_IMPLEMENTED),
+            // RFC 2033 section 4.1: they are not to be confused, so not even known.
+            (Some(Protocol::Smtp), Protocol::Lmtp) => return Err(&replies::UNKNOWN_COMMAND),
+            (Some(Protocol::Smtp), Protocol::Smtp) | (Some(Protocol::Lmtp), Protocol::Lmtp) | (None, _) => {}
+        }
         if row.extension.is_some_and(|extension| !self.offers(extension)) {
             return Err(&replies::NOT_IMPLEMENTED);
         }
         match (row.needs, self.standing) {
+            (Needs::Greeting | Needs::Ehlo, Standing::New) if self.config.protocol == Protocol::Lmtp => {
+                return Err(&replies::LHLO_FIRST);
+            }
             (Needs::Greeting, Standing::New) => return Err(&replies::GREETING_FIRST),
             (Needs::Ehlo, Standing::New | Standing::Helo) => return Err(&replies::EHLO_FIRST),
             (Needs::Nothing | Needs::Greeting | Needs::Ehlo, _) => {}
@@ -125,7 +147,35 @@ impl Session {
     /// Whether the extension is switched on and there is something to it.
     pub(super) fn offers(&self, extension: Extension) -> bool {
         let config = &self.config;
-        config.extensions.contains(extension) && (extension != Extension::Auth || !config.auth.mechanisms.is_empty())
+        let is_there = match extension {
+            Extension::StartTls => config.tls.starttls,
+            Extension::Auth => !config.auth.mechanisms.is_empty(),
+            Extension::BinaryMime => {
+                config.extensions.contains(Extension::Chunking) && config.extensions.contains(Extension::EightBitMime)
+            }
+            Extension::SmtpUtf8 => config.extensions.contains(Extension::EightBitMime),
+            Extension::XClient | Extension::XForward => self.peer == Peer::Trusted,
+            Extension::RequireTls => self.tls.is_some(),
+            Extension::Limits => told_limits(config).next().is_some(),
+            Extension::Pipelining
+            | Extension::Size
+            | Extension::EightBitMime
+            | Extension::EnhancedStatusCodes
+            | Extension::Chunking
+            | Extension::Dsn
+            | Extension::DeliverBy
+            | Extension::FutureRelease
+            | Extension::MtPriority
+            | Extension::Verify
+            | Extension::Expand
+            | Extension::Help => true,
+        };
+        is_there && config.extensions.contains(extension)
+    }
+
+    /// Whether the extension is the client's to use: one that said HELO has none.
+    pub(super) fn has(&self, extension: Extension) -> bool {
+        self.standing == Standing::Ehlo && self.offers(extension)
     }
 
     /// Counts a command that leads to no mail. When there were too many, the session is over, and the answer is no.

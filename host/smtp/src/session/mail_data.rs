@@ -19,7 +19,7 @@ impl Session {
             Read::End(None) => Some(self.ask(Asked::Message, Question::Message)),
             Read::End(Some(fault)) => {
                 self.stage = Stage::Command;
-                self.give_up(&Refusal::of(fault));
+                self.refuse_message(&Refusal::of(fault));
                 None
             }
             Read::Endless(fault) => {
@@ -45,7 +45,8 @@ impl Session {
         let fault = if last { message.end() } else { message.fault() };
         self.stage = Stage::Command;
         match fault {
-            Some(fault) => self.give_up(&Refusal::of(fault)),
+            Some(fault) if last => self.refuse_message(&Refusal::of(fault)),
+            Some(fault) => self.give_up(&Refusal::of(fault), 1),
             None if last => return Some(self.ask(Asked::Message, Question::Message)),
             None => self.reply(&replies::CHUNK_OK),
         }
@@ -62,8 +63,8 @@ impl Session {
         if *left > 0 {
             return Some(Event::Wait);
         }
-        if let Stage::SkippedChunk { refusal, .. } = std::mem::replace(&mut self.stage, Stage::Command) {
-            self.give_up(&refusal);
+        if let Stage::SkippedChunk { refusal, copies, .. } = std::mem::replace(&mut self.stage, Stage::Command) {
+            self.give_up(&refusal, copies);
         }
         None
     }
@@ -73,19 +74,23 @@ impl Session {
     /// Where nobody knows how many these are, or where they are more than anyone should send in vain, the connection is closed: what follows
     /// would be taken for commands, and who wrote the message is not always who sends it.
     pub(super) fn refuse_chunk(&mut self, argument: &str, reply: &'static Reply) {
-        let octets = match Chunk::read(argument) {
-            Ok(Chunk { octets, .. }) | Err(ChunkError::Keyword { octets }) => octets,
+        let chunk = match Chunk::read(argument) {
+            Ok(chunk) => chunk,
+            Err(ChunkError::Keyword { octets }) => Chunk { octets, last: false },
             Err(ChunkError::Size) => return self.close(&replies::CHUNK_SIZE, Close::OutOfStep),
         };
-        self.skip(octets, Refusal { reply: reply.clone(), reason: Reason::Error });
+        self.skip(chunk, Refusal { reply: reply.clone(), reason: Reason::Error });
     }
 
     /// Skips the octets of a refused chunk; the refusal follows (RFC 3030 section 2).
-    pub(super) fn skip(&mut self, octets: u64, refusal: Refusal) {
+    pub(super) fn skip(&mut self, chunk: Chunk, refusal: Refusal) {
+        let Chunk { octets, last } = chunk;
         if octets > self.config.limits.discarded_octets {
             return self.close(&refusal.reply, Close::OutOfStep);
         }
-        self.stage = Stage::SkippedChunk { left: octets, refusal };
+        // The last chunk of a transaction with recipients is replied to as the message is.
+        let copies = if last { self.replies_to_message() } else { 1 };
+        self.stage = Stage::SkippedChunk { left: octets, refusal, copies };
     }
 }
 

@@ -11,7 +11,8 @@
 //! | BDAT chunk | of 13 octets | rejected with 554 |
 //! | verb | `XCOFFEE` | 250 |
 //! | argument of VRFY and EXPN | `alice` | found |
-//! | delivery | | everything is delivered, to nowhere |
+//! | token | `wonderland` | right, for every user |
+//! | local part of a recipient, at delivery | `late-CODE` | failed with that code; all others are the next plugin's |
 
 use postgate_sdk::hook::{
     Authenticate, Authentication, Chunk, Command, Credentials, Deliver, Expand, Expansion, Hello, HelloAnswer, Mail,
@@ -38,7 +39,11 @@ impl Authenticate for Policy {
                 Authentication::Identity(password.user)
             }
             Credentials::Password(_) => Authentication::Failure,
-            Credentials::Token(_) | Credentials::Certificate(_) | Credentials::Scram(_) => Authentication::Next,
+            Credentials::Token(token) if token.token == "wonderland" => {
+                Authentication::Identity(if token.user.is_empty() { "token".to_owned() } else { token.user })
+            }
+            Credentials::Token(_) => Authentication::Failure,
+            Credentials::Certificate(_) | Credentials::Scram(_) => Authentication::Next,
         }
     }
 }
@@ -74,8 +79,13 @@ impl Message for Policy {
 
 impl Deliver for Policy {
     fn on_deliver(recipients: Vec<Mailbox>) -> Vec<Outcome> {
-        recipients.iter().map(|_anyone| Outcome::Delivered).collect()
+        recipients.iter().map(|recipient| late(recipient).unwrap_or(Outcome::Next)).collect()
     }
+}
+
+fn late(recipient: &Mailbox) -> Option<Outcome> {
+    let code = code_behind("late-", &recipient.local_part)?;
+    Some(if code < 500 { Outcome::Deferred(no(code)) } else { Outcome::Failed(no(code)) })
 }
 
 impl Verify for Policy {
