@@ -23,13 +23,13 @@ use crate::support::program::{program, run};
 use crate::support::{Gateway, load, log, quickstart, root};
 
 /// The certificate that most listeners of these tests have.
-const OWN: &str = "certificates = [{ chain = 'mx.pem', key = 'mx.key' }]\n";
+pub(crate) const OWN: &str = "certificates = [{ chain = 'mx.pem', key = 'mx.key' }]\n";
 
 /// The quickstart's gateway, without AUTH in clear, with these settings of its listener and an authority that made `mx`.
-fn gateway(settings: &str) -> (Gateway, Authority) {
+pub(crate) fn gateway(settings: &str) -> (Gateway, Authority) {
     let data = tempfile::tempdir().unwrap();
     let authority = Authority::new();
-    authority.issue(&["mx.example.org", "127.0.0.1"]).write(data.path(), "mx");
+    authority.issue(&["mx.example.org", "localhost", "127.0.0.1"]).write(data.path(), "mx");
     authority.write(data.path(), "ca.pem");
     (Gateway::start_in(&configuration(settings), data), authority)
 }

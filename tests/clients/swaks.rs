@@ -1,11 +1,12 @@
-//! swaks, the Swiss army knife of SMTP: AUTH, pipelining.
+//! swaks, the Swiss army knife of SMTP: AUTH, pipelining, TLS by OpenSSL.
 
 use std::path::Path;
 use std::process::Command;
 
+use super::{BOTH, Tls, expect_subjects, strange_authority};
 use crate::support::process::Ended;
 use crate::support::program::{program, run};
-use crate::support::{Gateway, quickstart};
+use crate::support::{Gateway, quickstart, skip};
 
 /// `swaks` with these arguments, to the gateway.
 fn swaks(program: &Path, gateway: &Gateway, arguments: &[&str]) -> Ended {
@@ -66,4 +67,37 @@ fn swaks_pipelines() {
     // 24: no recipient was accepted.
     assert_eq!(ended.code, Some(24), "{ended:#?}");
     assert!(ended.stdout.contains("<** 550 5.1.1 "), "{}", ended.stdout);
+}
+
+#[test]
+fn swaks_below_tls() {
+    let Some(program) = program("swaks", "swaks") else { return };
+    // swaks does without it, and then has no TLS.
+    let has_tls =
+        Command::new("perl").args(["-MNet::SSLeay", "-e", "1"]).output().is_ok_and(|ended| ended.status.success());
+    if !has_tls {
+        return skip("there is no Net::SSLeay (Debian package libnet-ssleay-perl); `cargo xtask test` installs it");
+    }
+    for tls in BOTH {
+        let (gateway, authority) = tls.gateway();
+        let authority = authority.display().to_string();
+        let begin = match tls {
+            Tls::Later => "--tls",
+            Tls::Implicit => "--tls-on-connect",
+        };
+        for (mechanism, protocol) in [("PLAIN", "tlsv1_2"), ("LOGIN", "tlsv1_3")] {
+            let subject = format!("Subject: {mechanism}");
+            let arguments = [begin, "--tls-verify", "--tls-ca-path", &authority, "--tls-protocol", protocol];
+            let further = ["--to", "bob@example.org", "--auth", mechanism, "--header", &subject];
+            let ended = swaks(&program, &gateway, &[&AS_ALICE[..], &arguments, &further].concat());
+            ended.expect(0, &["=== TLS started with cipher TLSv1.", "<~  235 2.7.0 ", "<~  250 2.0.0 Taken as "]);
+        }
+        expect_subjects(&gateway, "bob", &["LOGIN", "PLAIN"]);
+        let strange = strange_authority(&gateway).display().to_string();
+        let arguments = [begin, "--tls-verify", "--tls-ca-path", &strange, "--to", "bob@example.org"];
+        let ended = swaks(&program, &gateway, &[&AS_ALICE[..], &arguments].concat());
+        // 29: TLS did not begin as it was asked for.
+        assert_eq!(ended.code, Some(29), "{ended:#?}");
+        assert_eq!(gateway.messages("mail/example.org/bob").len(), 2);
+    }
 }

@@ -18,6 +18,9 @@ pub(crate) const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 /// From the npm registry.
 pub(crate) const COMPONENTIZE_QJS: &str = "componentize-qjs@0.4.5";
 
+/// A mail client of the tests, from the npm registry.
+pub(crate) const NODEMAILER: &str = "nodemailer@7.0.10";
+
 /// Adds the target, where it is missing.
 pub(crate) fn wasm_target() -> Result<()> {
     let output = Command::new("rustc").args(["--print", "target-libdir", "--target", WASM_TARGET]).output();
@@ -51,19 +54,24 @@ pub(crate) fn componentize_py(workspace: &Workspace) -> Result<PathBuf> {
 pub(crate) fn componentize_qjs(workspace: &Workspace) -> Result<PathBuf> {
     let home = workspace.tools().join(COMPONENTIZE_QJS.replace('@', "-"));
     let program = home.join("node_modules/componentize-qjs/bin/componentize-qjs");
-    install(&home, |home| {
+    npm_package(&home, COMPONENTIZE_QJS)?;
+    Ok(program)
+}
+
+/// Installs a package of the npm registry in a directory of its own.
+fn npm_package(home: &Path, package: &str) -> Result<()> {
+    install(home, |home| {
         provide(&[
             Program { name: "node", probe: &["--version"], package: "nodejs" },
             Program { name: "npm", probe: &["--version"], package: "npm" },
         ])?;
         fs::create_dir_all(home).with_context(|| format!("{} can't be made", home.display()))?;
-        Step::new(&format!("installing {COMPONENTIZE_QJS}"), "npm")
+        Step::new(&format!("installing {package}"), "npm")
             .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
             .arg(home)
-            .arg(COMPONENTIZE_QJS)
+            .arg(package)
             .run_with_retries()
-    })?;
-    Ok(program)
+    })
 }
 
 /// Once for each version; what was begun and not finished is begun anew.
@@ -81,8 +89,9 @@ fn install(home: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
 
 /// The mail clients that the tests speak to: installed, or their absence told of. The tests that need them skip themselves then,
 /// but in CI nothing is skipped.
-pub(crate) fn clients() -> Result<()> {
-    match provide(CLIENTS) {
+pub(crate) fn clients(workspace: &Workspace) -> Result<()> {
+    let nodemailer = workspace.tools().join(NODEMAILER.replace('@', "-"));
+    match provide(CLIENTS).and_then(|()| npm_package(&nodemailer, NODEMAILER)) {
         Ok(()) => Ok(()),
         Err(error) if env::var_os("CI").is_some_and(|ci| ci == "true") => {
             Err(error.context("in CI no test may be skipped"))
@@ -122,6 +131,10 @@ const CLIENTS: &[Program] = &[
     Program { name: "swaks", probe: &["--version"], package: "swaks" },
     Program { name: "curl", probe: &["--version"], package: "curl" },
     Program { name: "sh", probe: &["-c", "PATH=$PATH:/usr/sbin command -v smtp-source"], package: "postfix" },
+    Program { name: "msmtp", probe: &["--version"], package: "msmtp" },
+    Program { name: "s-nail", probe: &["-V"], package: "s-nail" },
+    Program { name: "perl", probe: &["-MNet::SSLeay", "-e", "1"], package: "libnet-ssleay-perl" },
+    Program { name: "sslscan", probe: &["--version"], package: "sslscan" },
 ];
 
 const PEERS: &[Program] = &[
