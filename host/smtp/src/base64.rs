@@ -2,7 +2,7 @@
 
 /// What the text stands for. None for a length that is not a multiple of four, an octet outside of the alphabet, padding
 /// elsewhere than at the end, or bits behind the last octet that are not zero.
-pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
     if !text.len().is_multiple_of(4) {
         return None;
@@ -26,7 +26,7 @@ pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Appends the text for these octets.
-pub(crate) fn encode(octets: &[u8], text: &mut Vec<u8>) {
+pub fn encode(octets: &[u8], text: &mut Vec<u8>) {
     for group in octets.chunks(3) {
         let mut bits = [0; 4];
         for (to, from) in bits.iter_mut().skip(1).zip(group) {

@@ -245,6 +245,7 @@ fn set(config: &mut Config, name: &str, value: &str) -> Option<()> {
         "limits.recipients" => limits.recipients = value.parse().ok()?,
         "limits.transactions" => limits.transactions = value.parse().ok()?,
         "limits.errors" => limits.errors = value.parse().ok()?,
+        "limits.auth-failures" => limits.auth_failures = value.parse().ok()?,
         "limits.idle-commands" => limits.idle_commands = value.parse().ok()?,
         "auth-in-clear" => config.auth.in_clear = value.parse().ok()?,
         "tls" => config.tls.starttls = value == "\"starttls\"",

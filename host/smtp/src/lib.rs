@@ -35,7 +35,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
-mod base64;
+pub mod base64;
 mod chunk;
 mod config;
 mod content;
@@ -72,6 +72,6 @@ pub use parameter::Parameter;
 pub use proxy::{ProxyError, ProxyHeader};
 pub use reply::{Enhanced, Reply, ReplyError};
 pub use sasl::scram::{ScramDecoy, ScramKeys};
-pub use sasl::{Mechanism, Mechanisms};
+pub use sasl::{Mechanism, Mechanisms, prepared};
 pub use session::Session;
 pub use tls::{Certificate, TlsFacts, TlsOffer};

@@ -31,6 +31,8 @@ pub struct Limits {
     pub transactions: u32,
     /// Errors of the client in a session. The one after them is answered by 421, and the connection is closed.
     pub errors: u32,
+    /// Failures to authenticate in a session. The one after them is answered by 421, and the connection is closed.
+    pub auth_failures: u32,
     /// Commands between two accepted messages that do not lead to one: NOOP, RSET, VRFY, a repeated EHLO, a refused MAIL or RCPT, …
     pub idle_commands: u32,
     /// How long the client may be silent where a command is due. RFC 5321 section 4.5.3.2.7 asks for 5 minutes.
@@ -54,6 +56,7 @@ impl Default for Limits {
             recipients: 1000,
             transactions: 1_000_000,
             errors: 20,
+            auth_failures: 3,
             idle_commands: 100,
             command_patience: Duration::from_secs(5 * 60),
             data_patience: Duration::from_secs(5 * 60),

@@ -35,6 +35,8 @@ pub static TIMEOUT: Reply = Reply::fixed(421, (4, 4, 2), "Silent for too long, c
 pub static SHUTDOWN: Reply = Reply::fixed(421, (4, 3, 2), "Going down, try again later");
 /// The bound on errors.
 pub static TOO_MANY_ERRORS: Reply = Reply::fixed(421, (4, 7, 0), "Too many errors, closing");
+/// The bound on failures to authenticate.
+pub static TOO_MANY_AUTH_FAILURES: Reply = Reply::fixed(421, (4, 7, 0), "Too many failures to authenticate, closing");
 /// The bound on commands that lead to no mail.
 pub static TOO_MANY_IDLE_COMMANDS: Reply = Reply::fixed(421, (4, 7, 0), "Too many commands without mail, closing");
 /// The bound on transactions.

@@ -1,6 +1,7 @@
 //! The table of SASL mechanisms, and the exchange of AUTH (RFC 4954): PLAIN (RFC 4616), LOGIN and EXTERNAL (RFC 4422 appendix A) here, the
 //! others in files of their own.
 
+mod prepare;
 pub(crate) mod scram;
 pub(crate) mod token;
 
@@ -8,6 +9,8 @@ use crate::event::Credentials;
 use crate::replies;
 use crate::reply::Reply;
 use crate::tls::Certificate;
+
+pub use prepare::prepared;
 
 /// A SASL mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -216,7 +219,7 @@ fn is_name(text: &str) -> bool {
 /// RFC 4616 section 2: `[authzid] NUL authcid NUL passwd`.
 ///
 /// Nobody may act for another here, so an authorization identity other than the authentication identity fails like a wrong
-/// password does, and nobody is asked.
+/// password does, and nobody is asked. Both are compared as they were prepared.
 fn plain(message: &str) -> Result<Credentials, &'static Reply> {
     let mut parts = message.split('\0');
     let (Some(authzid), Some(authcid), Some(passwd), None) = (parts.next(), parts.next(), parts.next(), parts.next())
@@ -224,16 +227,20 @@ fn plain(message: &str) -> Result<Credentials, &'static Reply> {
         return Err(&replies::SASL_SYNTAX);
     };
     let credentials = password(authcid.to_owned(), passwd.to_owned())?;
-    if !authzid.is_empty() && authzid != authcid {
+    if !authzid.is_empty() && prepared(authzid) != prepared(authcid) {
         return Err(&replies::AUTHENTICATION_FAILED);
     }
     Ok(credentials)
 }
 
-/// Neither may be empty or hold a NUL (RFC 4616 section 2), and a name has no control characters at all (RFC 4013 section 2.3).
+/// Neither may be empty or hold a NUL (RFC 4616 section 2), and a name has no control characters at all (RFC 4013 section 2.3). Both are
+/// prepared by SASLprep, as RFC 4616 section 2 asks; what it does not allow is nobody's name and nobody's password.
 fn password(user: String, password: String) -> Result<Credentials, &'static Reply> {
     if user.is_empty() || user.contains(char::is_control) || password.is_empty() || password.contains('\0') {
         return Err(&replies::SASL_SYNTAX);
     }
-    Ok(Credentials::Password { user, password })
+    match (prepared(&user), prepared(&password)) {
+        (Some(user), Some(password)) => Ok(Credentials::Password { user, password }),
+        (Some(_) | None, _) => Err(&replies::AUTHENTICATION_FAILED),
+    }
 }

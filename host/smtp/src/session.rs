@@ -43,6 +43,7 @@ pub struct Session {
     line: line::Reader,
     output: Vec<u8>,
     errors: u32,
+    auth_failures: u32,
     idle_commands: u32,
     transactions: u32,
 }
@@ -169,6 +170,7 @@ impl Session {
             line: line::Reader::default(),
             output: Vec::new(),
             errors: 0,
+            auth_failures: 0,
             idle_commands: 0,
             transactions: 0,
         }
@@ -334,6 +336,13 @@ impl Session {
     /// Replies to an error of the client's; when there were too many, the session is over.
     fn error(&mut self, reply: &Reply) {
         self.errors = self.errors.saturating_add(1);
+        // Whoever guesses is not heard for long.
+        if *reply == replies::AUTHENTICATION_FAILED {
+            self.auth_failures = self.auth_failures.saturating_add(1);
+            if self.auth_failures > self.config.limits.auth_failures {
+                return self.close(&replies::TOO_MANY_AUTH_FAILURES, Close::TooManyErrors);
+            }
+        }
         if self.errors <= self.config.limits.errors {
             self.reply(reply);
         } else {

@@ -53,6 +53,7 @@ fn shrink(config: &mut Config, random: &mut Random) {
     limits.message_octets = random.below(300) as u64;
     limits.discarded_octets = random.below(600) as u64;
     limits.errors = 5 + random.below(100) as u32;
+    limits.auth_failures = 1 + random.below(20) as u32;
     limits.idle_commands = 5 + random.below(100) as u32;
 }
 

@@ -9,7 +9,7 @@ use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-use super::{Facts, Mechanism, is_name};
+use super::{Facts, Mechanism, is_name, prepared};
 use crate::base64;
 use crate::replies;
 use crate::reply::Reply;
@@ -119,7 +119,7 @@ impl First {
         // An `m=` in front is an extension that must be understood (section 5.1), and there is none.
         let name = parts.next().and_then(|part| part.strip_prefix("n=")).ok_or(syntax)?;
         let nonce = parts.next().and_then(|part| part.strip_prefix("r=")).ok_or(syntax)?;
-        let user = read_name(name).filter(|user| !user.is_empty()).ok_or(syntax)?;
+        let written = read_name(name).filter(|user| !user.is_empty()).ok_or(syntax)?;
         if !is_nonce(nonce) || !parts.all(is_attribute) {
             return Err(syntax);
         }
@@ -138,10 +138,12 @@ impl First {
         // Nobody may act for another here.
         if !authzid.is_empty() {
             let authzid = authzid.strip_prefix("a=").and_then(read_name).ok_or(syntax)?;
-            if authzid != user {
+            if authzid != written {
                 return Err(&replies::AUTHENTICATION_FAILED);
             }
         }
+        // RFC 5802 section 5.1: the name is prepared by the server too.
+        let user = prepared(&written).ok_or(&replies::AUTHENTICATION_FAILED)?;
         Ok(First { mechanism, user, bare: bare.to_owned(), nonce: nonce.to_owned(), binding })
     }
 
@@ -351,6 +353,8 @@ mod tests {
         check("n,a=user,n=user,r=abc", sha, &PLAIN, Ok("user"));
         check("n,,n=u=2Cs=3Der,r=abc,x=1", sha, &PLAIN, Ok("u,s=er"));
         check("n,,n=\u{fc}ser,r=abc", sha, &PLAIN, Ok("\u{fc}ser"));
+        check("n,,n=u\u{308}s\u{ad}er,r=abc", sha, &PLAIN, Ok("\u{fc}ser"));
+        check("n,,n=\u{1f600},r=abc", sha, &PLAIN, Err(535));
         check("p=tls-exporter,,n=user,r=abc", plus, &BOUND, Ok("user"));
         // Downgrades, and bindings that we do not have.
         check("y,,n=user,r=abc", sha, &BOUND, Err(535));
