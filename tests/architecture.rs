@@ -70,7 +70,7 @@ fn the_protocol_has_no_input_or_output() {
         sources("host/smtp/src").into_iter().filter(|path| path.to_string_lossy().contains("dialogue")).collect();
     let dialogue: Vec<_> = dialogue.iter().map(|path| path.to_str().unwrap()).collect();
     absent("host/smtp/src", &words, &dialogue);
-    assert_eq!(dependencies("host/smtp"), ["hmac", "memchr", "sha2"]);
+    assert_eq!(dependencies("host/smtp"), ["hmac", "memchr", "sha2", "stringprep"]);
 }
 
 #[test]

@@ -1,23 +1,26 @@
-//! `postgate:mail/passwords`: argon2id hashes (RFC 9106) verified natively, away from the event loop.
+//! `postgate:mail/passwords`: argon2id hashes (RFC 9106) and keys of SCRAM-SHA-256 (RFC 5802) verified natively, away from the event loop.
 //!
-//! One verification takes tens of milliseconds and as many megabytes on purpose, so how many run at once, and how many wait,
-//! is bounded.
+//! One verification takes tens of milliseconds, and with argon2id as many megabytes, on purpose. So how many run at once, and how many
+//! wait, is bounded, and the networks of the clients take turns.
 
+mod queue;
+
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use argon2::password_hash::{PasswordHash, PasswordVerifier};
 use argon2::{Argon2, Params};
-use tokio::sync::Semaphore;
 
 use crate::bindings::postgate::mail::passwords::{Host, PasswordError};
+use crate::network::network;
+use crate::scram::{SCHEME, ScramEntry};
 use crate::state::State;
+use queue::Queue;
 
 /// Verifies passwords, so many at a time.
 #[derive(Debug)]
 pub(crate) struct Verifier {
-    running: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    queue: Arc<Queue>,
 }
 
 /// Why a password was not verified.
@@ -31,41 +34,49 @@ pub(crate) enum VerifierError {
     Busy,
 }
 
+/// What a password is compared with; its costs are bounded.
+enum Secret {
+    /// A PHC string.
+    Argon2id(String),
+    Scram(ScramEntry),
+}
+
 impl Verifier {
     /// A verifier of `workers` passwords at a time, at least one.
     pub(crate) fn new(workers: usize) -> Self {
-        Self { running: Arc::new(Semaphore::new(workers.max(1))), waiting: Arc::default() }
+        Self { queue: Queue::new(workers.max(1)) }
     }
 
-    /// Whether `password` is the one that `hash`, a PHC string of argon2id, was made of.
+    /// Whether `password`, from a client at this address, is the one that `hash` was made of.
     ///
-    /// A caller that is cancelled gives its place back when the work that it began is done, not before.
-    pub(crate) async fn verify(&self, password: String, hash: String) -> Result<bool, VerifierError> {
-        check(&hash)?;
-        let place = Place::take(&self.waiting).ok_or(VerifierError::Busy)?;
-        let Ok(permit) = self.running.clone().acquire_owned().await else { return Err(VerifierError::Busy) };
+    /// A caller that is cancelled gives its worker back when the work that it began is done, not before.
+    pub(crate) async fn verify(&self, client: IpAddr, password: String, hash: String) -> Result<bool, VerifierError> {
+        let secret = Secret::read(hash)?;
+        let worker = self.queue.worker(network(client)).await.ok_or(VerifierError::Busy)?;
         let verified = tokio::task::spawn_blocking(move || {
-            let _held = (place, permit);
-            PasswordHash::new(&hash)
-                .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+            let _held = worker;
+            secret.is_of(&password)
         });
         verified.await.map_err(|_| VerifierError::Busy)
     }
 }
 
-/// A place among those that wait or run; given back when dropped.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(waiting: &Arc<AtomicUsize>) -> Option<Self> {
-        let place = Self(waiting.clone());
-        (waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(place)
+impl Secret {
+    fn read(hash: String) -> Result<Self, VerifierError> {
+        if hash.starts_with(SCHEME) {
+            let entry = hash.parse().map_err(|error| VerifierError::InvalidHash(format!("{error}")));
+            return entry.map(Self::Scram);
+        }
+        check(&hash)?;
+        Ok(Self::Argon2id(hash))
     }
-}
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    fn is_of(&self, password: &str) -> bool {
+        match self {
+            Self::Argon2id(hash) => PasswordHash::new(hash)
+                .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()),
+            Self::Scram(entry) => entry.is_of(password),
+        }
     }
 }
 
@@ -95,15 +106,14 @@ fn check(hash: &str) -> Result<(), VerifierError> {
 impl Host for State {
     async fn verify(&mut self, password: String, hash: String) -> wasmtime::Result<Result<bool, PasswordError>> {
         let verifier = self.facts.passwords.clone();
-        Ok(verifier.verify(password, hash).await.map_err(|error| match error {
+        let client = self.context()?.session.remote.ip();
+        Ok(verifier.verify(client, password, hash).await.map_err(|error| match error {
             VerifierError::InvalidHash(what) => PasswordError::InvalidHash(what),
             VerifierError::Busy => PasswordError::Busy,
         }))
     }
 }
 
-/// Verifications that may wait or run.
-const MAX_WAITING: usize = 128;
 const MAX_MEMORY_KIB: u32 = 256 << 10;
 const MAX_PASSES: u32 = 16;
 const MAX_LANES: u32 = 16;
@@ -111,6 +121,8 @@ const MAX_LANES: u32 = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     /// `secret`, with the least costs that argon2 has.
     const SECRET: &str = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$";
@@ -127,9 +139,12 @@ mod tests {
     async fn right_and_wrong() {
         let verifier = Arc::new(Verifier::new(1));
         let hash = hash_of("secret");
-        assert_eq!(verifier.verify("secret".into(), hash.clone()).await, Ok(true));
-        assert_eq!(verifier.verify("Secret".into(), hash).await, Ok(false));
-        assert_eq!(verifier.waiting.load(Ordering::Relaxed), 0);
+        let entry = ScramEntry::of("secret", b"salt", 4096).unwrap().to_string();
+        for hash in [hash, entry] {
+            assert_eq!(verifier.verify(CLIENT, "secret".into(), hash.clone()).await, Ok(true), "{hash}");
+            assert_eq!(verifier.verify(CLIENT, "Secret".into(), hash).await, Ok(false));
+        }
+        assert_eq!((verifier.queue.waiting(), verifier.queue.idle()), (0, 1));
     }
 
     #[tokio::test]
@@ -139,12 +154,14 @@ mod tests {
             "secret",
             "",
             SECRET,
+            "SCRAM-SHA-256$1:c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "SCRAM-SHA-256$",
             "$2b$12$abcdefghijklmnopqrstuuVl6zY3y1n9sIrqSUtyzmvgRTLCl2",
             "$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$c29tZWhhc2hzb21laGFzaA",
             "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$c29tZWhhc2hzb21laGFzaA",
             "$argon2id$v=19$m=64,t=9999,p=1$c29tZXNhbHQ$c29tZWhhc2hzb21laGFzaA",
         ] {
-            let answer = verifier.verify("secret".into(), bad.into()).await;
+            let answer = verifier.verify(CLIENT, "secret".into(), bad.into()).await;
             assert!(matches!(answer, Err(VerifierError::InvalidHash(_))), "{bad}: {answer:?}");
         }
     }
@@ -152,12 +169,12 @@ mod tests {
     #[tokio::test]
     async fn those_that_wait_are_bounded() {
         let verifier = Arc::new(Verifier::new(1));
-        let held = verifier.running.acquire().await.unwrap();
+        let held = verifier.queue.worker(CLIENT).await.unwrap();
         let hash = hash_of("secret");
         let mut waiting = tokio::task::JoinSet::new();
-        for _ in 0..MAX_WAITING + 5 {
+        for _ in 0..queue::MAX_WAITING_EACH + 5 {
             let (verifier, hash) = (verifier.clone(), hash.clone());
-            waiting.spawn(async move { verifier.verify("secret".into(), hash).await });
+            waiting.spawn(async move { verifier.verify(CLIENT, "secret".into(), hash).await });
         }
         for _ in 0..5 {
             assert_eq!(waiting.join_next().await.unwrap().unwrap(), Err(VerifierError::Busy));
