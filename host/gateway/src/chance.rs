@@ -17,5 +17,9 @@ pub(crate) fn seed() -> [u8; 32] {
 /// What SCRAM asks of users whom nobody knows: the same for as long as this process lives.
 pub(crate) fn decoy() -> ScramDecoy {
     static KEY: LazyLock<[u8; 32]> = LazyLock::new(seed);
-    ScramDecoy { key: *KEY, iterations: 4096, salt_octets: 16 }
+    ScramDecoy { key: *KEY, iterations: SCRAM_ITERATIONS, salt_octets: SCRAM_SALT_OCTETS }
 }
+
+/// What `postgate password --scram` makes, so that users whom nobody knows look like those who were made with it.
+pub(crate) const SCRAM_ITERATIONS: u32 = 600_000;
+pub(crate) const SCRAM_SALT_OCTETS: usize = 16;

@@ -58,7 +58,11 @@ enum Command {
         json: bool,
     },
     /// Makes an argon2id hash of a password read from standard input
-    Password,
+    Password {
+        /// Keys of SCRAM-SHA-256 instead, which passwords can be verified against too
+        #[arg(long)]
+        scram: bool,
+    },
     /// Prints a configuration file that documents every setting
     Reference,
 }
@@ -146,7 +150,9 @@ impl Command {
                 explain::explain(&settings.load()?, listener.as_deref(), format(json))
             }
             Command::Inspect { component, json } => inspect::inspect(&component, format(json)),
-            Command::Password => password::password(),
+            Command::Password { scram } => {
+                password::password(if scram { password::Form::Scram } else { password::Form::Argon2id })
+            }
             Command::Reference => Ok(config::REFERENCE.to_owned()),
         }
     }

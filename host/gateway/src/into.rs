@@ -53,6 +53,7 @@ pub(crate) fn session_limits(limits: &config::ListenerLimits) -> postgate_smtp::
         recipients: count(limits.recipients),
         transactions: count(limits.transactions),
         errors: count(limits.errors),
+        auth_failures: count(limits.auth_failures),
         idle_commands: count(limits.idle_commands),
         command_patience: limits.command_patience.0,
         data_patience: limits.data_patience.0,

@@ -8,6 +8,7 @@ mod chance;
 pub mod command;
 pub mod config;
 mod connection;
+mod guesses;
 mod id;
 mod into;
 mod quarantine;

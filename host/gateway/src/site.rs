@@ -13,6 +13,7 @@ use postgate_smtp::{AuthOffer, Extension, Extensions, Mechanisms, TlsOffer};
 
 use crate::chance;
 use crate::config::{self, Config, Problem, Problems, TlsStart};
+use crate::guesses::{Guesses, Watch};
 use crate::into;
 use crate::stage::House;
 use crate::tls::{Finding, Setting, Tls};
@@ -84,11 +85,12 @@ impl Site {
         if !problems.is_empty() {
             return Err(Problems::new(problems));
         }
+        let guesses = Arc::new(Guesses::default());
         let doors = config
             .listeners
             .iter()
             .filter_map(|(name, listener)| {
-                Some(door(name, config, listener, chains.get(&listener.chain)?, tls.remove(name)))
+                Some(door(name, config, listener, chains.get(&listener.chain)?, tls.remove(name), &guesses))
             })
             .collect();
         Ok(Self { plugins, chains, warnings, doors })
@@ -183,7 +185,14 @@ fn add(problems: &mut Vec<Problem>, config: &Config, listener: &str, findings: V
     }
 }
 
-fn door(name: &str, config: &Config, listener: &config::Listener, chain: &Arc<Chain>, tls: Option<Arc<Tls>>) -> Door {
+fn door(
+    name: &str,
+    config: &Config,
+    listener: &config::Listener,
+    chain: &Arc<Chain>,
+    tls: Option<Arc<Tls>>,
+    guesses: &Arc<Guesses>,
+) -> Door {
     let hostname = listener.hostname.as_str();
     let mut smtp = postgate_smtp::Config::new(hostname.parse().expect("invariant: a host name is a domain"));
     smtp.limits = into::session_limits(&listener.limits);
@@ -219,6 +228,7 @@ fn door(name: &str, config: &Config, listener: &config::Listener, chain: &Arc<Ch
             hostname: hostname.to_owned(),
             scratch: config.data_dir.join(SCRATCH),
             quarantine: config.data_dir.join("quarantine"),
+            watch: Watch::new(guesses.clone(), &listener.limits),
         }),
         smtp: Arc::new(smtp),
     }

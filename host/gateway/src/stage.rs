@@ -8,6 +8,7 @@ mod replies;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use postgate_plugin::{
     Authentication, ClientHello, ClientIdentity, Decision, Delivery, End, Event, Fate, Greeting, MessageDecision,
@@ -16,6 +17,7 @@ use postgate_plugin::{
 use postgate_smtp::{Answer, Credentials, Forwarded, Mailbox, Protocol, Question, Recipient, Reply};
 use time::OffsetDateTime;
 
+use crate::guesses::Watch;
 use crate::{id, quarantine, received};
 
 /// What the stages of a listener share.
@@ -29,6 +31,8 @@ pub(crate) struct House {
     pub(crate) scratch: PathBuf,
     /// Where messages are kept for a person.
     pub(crate) quarantine: PathBuf,
+    /// Who guesses passwords.
+    pub(crate) watch: Watch,
 }
 
 /// One session's stage.
@@ -140,7 +144,29 @@ impl Stage {
         }
     }
 
+    /// Asks who the client is, unless its network has guessed too much. A failure is answered after a while, in which the session
+    /// holds its connection and nothing else.
     async fn authenticate(&mut self, mechanism: postgate_smtp::Mechanism, credentials: Credentials) -> Answer {
+        let client = self.run.session().remote.ip();
+        let is_guess = !matches!(credentials, Credentials::Scram { .. });
+        if self.house.watch.is_shut(client, Instant::now()) {
+            return Answer::AuthenticationUnavailable;
+        }
+        let answer = self.ask_who(mechanism, credentials).await;
+        if !is_guess || answer != Answer::AuthenticationFailed {
+            return answer;
+        }
+        let Some(delay) = self.house.watch.failed(client, Instant::now()) else {
+            return Answer::AuthenticationUnavailable;
+        };
+        if delay > Duration::ZERO {
+            self.run.drop_instances();
+            tokio::time::sleep(delay).await;
+        }
+        answer
+    }
+
+    async fn ask_who(&mut self, mechanism: postgate_smtp::Mechanism, credentials: Credentials) -> Answer {
         // At the end of SCRAM nobody needs to be asked: the client has proved to have the keys, or it has not.
         let authentication = match credentials {
             Credentials::ScramProof { identity, .. } => {
@@ -153,6 +179,12 @@ impl Stage {
         };
         match authentication {
             Authentication::Keys(keys) => Answer::ScramKeys(keys),
+            // Attempts that were made at the same time as those that shut the network out are not answered either.
+            Authentication::Identity(_)
+                if self.house.watch.is_shut(self.run.session().remote.ip(), Instant::now()) =>
+            {
+                Answer::AuthenticationUnavailable
+            }
             Authentication::Identity(name) => {
                 tracing::info!(session = self.run.session().id, identity = ?name, "authenticated");
                 let mechanism = mechanism.name().to_owned();

@@ -1,16 +1,19 @@
 //! `postgate password`: makes the hash that stands in a configuration in place of a password.
 //!
 //! argon2id (RFC 9106) with 19 MiB, two passes and one lane, as OWASP's password storage cheat sheet advises; the result is a PHC
-//! string. At a terminal the password is asked for twice and not shown; otherwise it is the first line of standard input.
+//! string. Or keys of SCRAM-SHA-256 (RFC 5802) in the form of RFC 5803, with 600,000 iterations, as the same sheet advises for PBKDF2.
+//! The password is prepared by SASLprep (RFC 4013), as it is when a client sends it. At a terminal the password is asked for twice and not shown; otherwise it is the first line of standard input.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHasher, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
+use postgate_plugin::ScramEntry;
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 
 use super::{Exit, Failure};
+use crate::chance;
 
 /// Octets of the longest password.
 const PASSWORD_MAX_OCTETS: usize = 1024;
@@ -19,7 +22,14 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-pub(super) fn password() -> Result<String, Failure> {
+/// What is made of the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Argon2id,
+    Scram,
+}
+
+pub(super) fn password(form: Form) -> Result<String, Failure> {
     let input = io::stdin();
     let password = if input.is_terminal() {
         let password = asked("Password: ")?;
@@ -30,7 +40,13 @@ pub(super) fn password() -> Result<String, Failure> {
     } else {
         line(&mut input.lock())?
     };
-    Ok(hash(&password)? + "\n")
+    let password = postgate_smtp::prepared(&password).ok_or_else(|| {
+        Failure::new(Exit::Data, "the password has characters that SASLprep (RFC 4013) does not allow: no client could log in with it")
+    })?;
+    Ok(match form {
+        Form::Argon2id => hash(&password)?,
+        Form::Scram => keys(&password)?,
+    } + "\n")
 }
 
 fn hash(password: &str) -> Result<String, Failure> {
@@ -40,6 +56,14 @@ fn hash(password: &str) -> Result<String, Failure> {
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let hash = argon2.hash_password(password.as_bytes(), &salt).map_err(|error| failure(&error))?;
     Ok(hash.to_string())
+}
+
+fn keys(password: &str) -> Result<String, Failure> {
+    let seed = chance::seed();
+    let salt = seed.get(..chance::SCRAM_SALT_OCTETS).unwrap_or(&seed);
+    let entry = ScramEntry::of(password, salt, chance::SCRAM_ITERATIONS);
+    let entry = entry.ok_or_else(|| Failure::new(Exit::System, "no keys can be made"))?;
+    Ok(entry.to_string())
 }
 
 /// One line, without its end. A password that SASL PLAIN can't carry (RFC 4616) is refused.
@@ -114,6 +138,15 @@ mod tests {
         let hash = PasswordHash::new(&text).unwrap();
         assert!(Argon2::default().verify_password(b"wonderland", &hash).is_ok());
         assert!(Argon2::default().verify_password(b"wonderland ", &hash).is_err());
+    }
+
+    #[test]
+    fn keys_are_of_their_password_only() {
+        let text = keys("wonderland").unwrap();
+        assert!(text.starts_with("SCRAM-SHA-256$600000:"), "{text}");
+        assert_ne!(text, keys("wonderland").unwrap());
+        let entry: ScramEntry = text.parse().unwrap();
+        assert!(entry.is_of("wonderland") && !entry.is_of("wonderland "));
     }
 
     #[test]

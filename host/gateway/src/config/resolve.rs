@@ -161,6 +161,7 @@ impl Resolver<'_> {
             ("command-patience", limits.command_patience),
             ("data-patience", limits.data_patience),
             ("handshake-patience", limits.handshake_patience),
+            ("auth-failure-period", limits.auth_failure_period),
         ] {
             if patience == Period::seconds(0) {
                 self.wrong(&limit(key), "must not be 0");

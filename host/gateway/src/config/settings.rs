@@ -125,6 +125,15 @@ pub struct ListenerLimits {
     pub errors: Count,
     /// Commands between two accepted messages that do not lead to one: NOOP, RSET, VRFY, a refused MAIL or RCPT and the like.
     pub idle_commands: Count,
+    /// Failures to authenticate in a session. The one after them is answered by 421, and the connection is closed.
+    pub auth_failures: Count,
+    /// Failures to authenticate from one address (IPv4), or one network of 64 bits (IPv6), within `auth_failure_period`: from then on until
+    /// its end nobody there can authenticate.
+    pub auth_failures_per_address: Count,
+    /// How long failures of a network are counted, from the first one on.
+    pub auth_failure_period: Period,
+    /// How long the reply to the first failure of a network is held back; twice as long at each further one, up to 15 seconds.
+    pub auth_failure_delay: Period,
     /// How long the client may be silent where a command is due; RFC 5321 section 4.5.3.2.7 asks for 5 minutes.
     pub command_patience: Period,
     /// How long the client may be silent within mail data; RFC 5321 section 4.5.3.2.5 asks for 3 minutes.
@@ -150,6 +159,10 @@ impl Default for ListenerLimits {
             transactions: Count::at_least_one(1_000_000),
             errors: Count::at_least_one(20),
             idle_commands: Count::at_least_one(100),
+            auth_failures: Count::at_least_one(3),
+            auth_failures_per_address: Count::at_least_one(20),
+            auth_failure_period: Period::seconds(600),
+            auth_failure_delay: Period::seconds(1),
             command_patience: Period::seconds(300),
             data_patience: Period::seconds(300),
             handshake_patience: Period::seconds(30),
