@@ -1,9 +1,13 @@
-//! The users of the configuration, and which hash a password is to be compared with.
+//! The users of the configuration, and which secrets a password is to be compared with.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use postgate_sdk::hook::ScramKeys;
 use serde::Deserialize;
+
+use crate::certificates::Certificates;
+use crate::secrets::Secrets;
 
 /// All users, found by the name that a client gives.
 #[derive(Debug, Deserialize)]
@@ -13,6 +17,8 @@ pub(crate) struct Users {
     /// From the folded name to the place in `users`.
     by_name: BTreeMap<String, usize>,
     case: Case,
+    /// Those who have certificates.
+    pub(crate) certificates: Certificates,
 }
 
 /// Someone who may authenticate.
@@ -20,8 +26,7 @@ pub(crate) struct Users {
 pub(crate) struct User {
     /// As the operator wrote it: the session's identity.
     pub(crate) name: String,
-    /// In PHC string form.
-    pub(crate) hash: String,
+    pub(crate) secrets: Secrets,
 }
 
 /// What a name given by a client means.
@@ -29,9 +34,9 @@ pub(crate) struct User {
 pub(crate) enum Candidate<'a> {
     /// This user, if the password is right.
     Known(&'a User),
-    /// Nobody. The hash, if there is any, is somebody else's: comparing with it costs what it costs for a user, so that the
+    /// Nobody. The secrets, if there are any, are somebody else's: comparing with them costs what it costs for a user, so that the
     /// time of the reply does not tell who exists.
-    Unknown { decoy: Option<&'a str> },
+    Unknown { decoy: Option<&'a Secrets> },
 }
 
 impl Users {
@@ -45,7 +50,20 @@ impl Users {
         name.hash(&mut hasher);
         let place = hasher.finish().checked_rem(self.users.len() as u64);
         let decoy = place.and_then(|place| usize::try_from(place).ok()).and_then(|place| self.users.get(place));
-        Candidate::Unknown { decoy: decoy.map(|user| user.hash.as_str()) }
+        Candidate::Unknown { decoy: decoy.map(|user| &user.secrets) }
+    }
+
+    /// The keys of SCRAM of the user with this name.
+    pub(crate) fn keys(&self, name: &str) -> Option<ScramKeys> {
+        match self.candidate(name) {
+            Candidate::Known(user) => user.secrets.keys(&user.name),
+            Candidate::Unknown { .. } => None,
+        }
+    }
+
+    /// Whether anybody can use SCRAM.
+    pub(crate) fn have_keys(&self) -> bool {
+        self.users.iter().any(|user| user.secrets.keys(&user.name).is_some())
     }
 }
 
@@ -53,7 +71,9 @@ impl Users {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Table {
-    users: BTreeMap<String, PhcString>,
+    users: BTreeMap<String, Secrets>,
+    #[serde(default)]
+    certificates: Certificates,
     #[serde(default)]
     case_sensitive: bool,
 }
@@ -63,11 +83,11 @@ impl TryFrom<Table> for Users {
 
     fn try_from(table: Table) -> Result<Self, String> {
         let case = if table.case_sensitive { Case::Matters } else { Case::Folded };
-        let mut users: Vec<User> = table.users.into_iter().map(|(name, PhcString(hash))| User { name, hash }).collect();
+        let mut users: Vec<User> = table.users.into_iter().map(|(name, secrets)| User { name, secrets }).collect();
         users.sort_by(|one, other| one.name.cmp(&other.name));
         let mut by_name = BTreeMap::new();
         for (place, user) in users.iter().enumerate() {
-            if user.name.is_empty() || user.name.len() > 255 || user.name.chars().any(char::is_control) {
+            if !is_name(&user.name) {
                 return Err(format!(
                     "users: the name {:?} is not 1 to 255 octets without control characters",
                     user.name
@@ -77,25 +97,13 @@ impl TryFrom<Table> for Users {
                 return Err(format!("users: {:?} is there twice, but for the case of its letters", user.name));
             }
         }
-        Ok(Self { users, by_name, case })
+        Ok(Self { users, by_name, case, certificates: table.certificates })
     }
 }
 
-/// A hash that looks like one; whether it can be used the host says.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "String")]
-struct PhcString(String);
-
-impl TryFrom<String> for PhcString {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        if text.starts_with("$argon2id$") {
-            Ok(Self(text))
-        } else {
-            Err("not an argon2id hash in PHC string form; `postgate password` makes one")
-        }
-    }
+/// Whether the host would take it for an identity.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// Whether `Alice` is `alice`.
@@ -149,7 +157,7 @@ mod tests {
     fn an_unknown_name_has_always_the_same_decoy() {
         let users: Users = config::parse(TWO).expect("invariant: the sample is right");
         let Candidate::Unknown { decoy: Some(decoy) } = users.candidate("carol") else { panic!("carol is known") };
-        assert!(decoy.starts_with("$argon2id$"));
+        assert!(decoy.texts().all(|text| text.starts_with("$argon2id$")));
         assert_eq!(users.candidate("carol"), Candidate::Unknown { decoy: Some(decoy) });
 
         let nobody: Users = config::parse(r#"{"users": {}}"#).expect("invariant: the sample is right");
@@ -165,7 +173,7 @@ mod tests {
         check("{}", "missing field `users`");
         check(
             r#"{"users": {"alice@example.org": "wonderland"}}"#,
-            r#"users."alice@example.org": not an argon2id hash in PHC string form; `postgate password` makes one"#,
+            r#"users."alice@example.org": neither an argon2id hash in PHC string form nor keys of SCRAM-SHA-256; `postgate password` makes one"#,
         );
         check(
             r#"{"users": {"alice": "$argon2id$a", "Alice": "$argon2id$b"}}"#,
@@ -175,6 +183,16 @@ mod tests {
             r#"{"users": {"": "$argon2id$a"}}"#,
             r#"users: the name "" is not 1 to 255 octets without control characters"#,
         );
-        check(r#"{"users": {}, "user": 1}"#, "user: unknown field `user`, expected `users` or `case-sensitive`");
+        check(
+            r#"{"users": {}, "user": 1}"#,
+            "user: unknown field `user`, expected one of `users`, `certificates`, `case-sensitive`",
+        );
+        check(
+            r#"{"users": {"alice": ["$argon2id$a", "SCRAM-SHA-256$1:"]}}"#,
+            "users.alice[1]: not SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey> with 4096 to 1000000 iterations; \
+             `postgate password --scram` makes it",
+        );
+        check(r#"{"users": {"alice": []}}"#, "users.alice: a user has 1 to 4 of them");
+        check(r#"{"users": {}, "certificates": {"": "alice"}}"#, "certificates: an empty fingerprint or name");
     }
 }

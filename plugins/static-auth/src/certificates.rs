@@ -1,0 +1,78 @@
+//! Client certificates that stand for a user (EXTERNAL, RFC 4422 appendix A): by fingerprint, or by a name that the authority has verified.
+
+use std::collections::BTreeMap;
+
+use postgate_sdk::hook::CertificateCredentials;
+use serde::Deserialize;
+
+/// From the folded fingerprint or name to the identity.
+#[derive(Debug, Default, Deserialize)]
+#[serde(try_from = "BTreeMap<String, String>")]
+pub(crate) struct Certificates(BTreeMap<String, String>);
+
+impl Certificates {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Who the certificate stands for, if that is who the client wants to be. Its fingerprint goes before its names, and they in their
+    /// order.
+    pub(crate) fn identity(&self, shown: &CertificateCredentials) -> Option<&str> {
+        let mut keys = std::iter::once(&shown.fingerprint).chain(&shown.names);
+        let identity = keys.find_map(|key| self.0.get(&key.to_lowercase()))?;
+        (shown.user.is_empty() || shown.user == *identity).then_some(identity)
+    }
+}
+
+impl TryFrom<BTreeMap<String, String>> for Certificates {
+    type Error = String;
+
+    fn try_from(table: BTreeMap<String, String>) -> Result<Self, String> {
+        let mut folded = BTreeMap::new();
+        for (key, identity) in table {
+            if !super::users::is_name(&identity) {
+                return Err(format!("the identity {identity:?} is not 1 to 255 octets without control characters"));
+            }
+            if key.is_empty() {
+                return Err("an empty fingerprint or name".to_owned());
+            }
+            if folded.insert(key.to_lowercase(), identity).is_some() {
+                return Err(format!("{key:?} is there twice, but for the case of its letters"));
+            }
+        }
+        Ok(Self(folded))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use postgate_sdk::config;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_its_user() {
+        let certificates: Certificates =
+            config::parse(r#"{"AB12": "alice@example.org", "Carol@example.org": "carol", "mx.example.net": "relay"}"#)
+                .expect("invariant: the sample is right");
+        let check = |user: &str, fingerprint: &str, names: &[&str], expected: Option<&str>| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            let shown = CertificateCredentials { user: user.to_owned(), fingerprint: fingerprint.to_owned(), names };
+            assert_eq!(certificates.identity(&shown), expected, "{shown:?}");
+        };
+        check("", "ab12", &[], Some("alice@example.org"));
+        check("alice@example.org", "ab12", &["mx.example.net"], Some("alice@example.org"));
+        check("", "cd34", &["x", "carol@example.org", "mx.example.net"], Some("carol"));
+        // Another's name, though the certificate has it too.
+        check("relay", "ab12", &["mx.example.net"], None);
+        check("bob@example.org", "ab12", &[], None);
+        check("", "cd34", &["example.net"], None);
+    }
+
+    #[test]
+    fn wrong_tables() {
+        for table in [r#"{"ab": ""}"#, r#"{"": "alice"}"#, r#"{"ab": "alice", "AB": "bob"}"#, r#"{"ab": "a\nb"}"#] {
+            assert!(config::parse::<Certificates>(table).is_err(), "{table}");
+        }
+    }
+}
