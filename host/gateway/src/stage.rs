@@ -180,9 +180,7 @@ impl Stage {
         match authentication {
             Authentication::Keys(keys) => Answer::ScramKeys(keys),
             // Attempts that were made at the same time as those that shut the network out are not answered either.
-            Authentication::Identity(_)
-                if self.house.watch.is_shut(self.run.session().remote.ip(), Instant::now()) =>
-            {
+            Authentication::Identity(_) if self.house.watch.is_shut(self.run.session().remote.ip(), Instant::now()) => {
                 Answer::AuthenticationUnavailable
             }
             Authentication::Identity(name) => {

@@ -28,7 +28,9 @@ impl Authenticate for StaticAuth {
         match credentials {
             Credentials::Password(password) => authenticate(users, &password),
             Credentials::Scram(_) if !users.have_keys() => Authentication::Next,
-            Credentials::Scram(lookup) => users.keys(&lookup.user).map_or(Authentication::Failure, Authentication::Keys),
+            Credentials::Scram(lookup) => {
+                users.keys(&lookup.user).map_or(Authentication::Failure, Authentication::Keys)
+            }
             Credentials::Certificate(_) if users.certificates.is_empty() => Authentication::Next,
             Credentials::Certificate(shown) => {
                 let identity = users.certificates.identity(&shown).map(str::to_owned);

@@ -52,10 +52,14 @@ impl TryFrom<String> for Secret {
         match text.strip_prefix("SCRAM-SHA-256$") {
             Some(rest) => match keys(rest) {
                 Some(keys) => Ok(Self { keys: Some(keys), text }),
-                None => Err("not SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey> with 4096 to 1000000 iterations; \
-                             `postgate password --scram` makes it"),
+                None => Err(
+                    "not SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey> with 4096 to 1000000 iterations; \
+                             `postgate password --scram` makes it",
+                ),
             },
-            None => Err("neither an argon2id hash in PHC string form nor keys of SCRAM-SHA-256; `postgate password` makes one"),
+            None => Err(
+                "neither an argon2id hash in PHC string form nor keys of SCRAM-SHA-256; `postgate password` makes one",
+            ),
         }
     }
 }

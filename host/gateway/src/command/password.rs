@@ -41,7 +41,10 @@ pub(super) fn password(form: Form) -> Result<String, Failure> {
         line(&mut input.lock())?
     };
     let password = postgate_smtp::prepared(&password).ok_or_else(|| {
-        Failure::new(Exit::Data, "the password has characters that SASLprep (RFC 4013) does not allow: no client could log in with it")
+        Failure::new(
+            Exit::Data,
+            "the password has characters that SASLprep (RFC 4013) does not allow: no client could log in with it",
+        )
     })?;
     Ok(match form {
         Form::Argon2id => hash(&password)?,
