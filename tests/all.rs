@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "nothing of a test binary can be reached from outside")]
 
 mod architecture;
+mod auth;
 mod clients;
 mod contract;
 mod delivery;

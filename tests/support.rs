@@ -89,10 +89,14 @@ pub(crate) struct Gateway {
 
 /// A configuration as `Gateway::start` reads it: small, in a directory of its own, with a shared cache of compiled components.
 pub(crate) fn config(text: &str, data: &Path) -> Result<Config, Problems> {
+    config_of(text, data, 50)
+}
+
+fn config_of(text: &str, data: &Path, instances: usize) -> Result<Config, Problems> {
     let overrides = [
         format!("data-dir={}", data.display()),
         format!("cache-dir={}", target().join("tmp/compiled").display()),
-        "engine.instances=50".to_owned(),
+        format!("engine.instances={instances}"),
         "hostname=mx.example.org".to_owned(),
     ];
     let machine = Machine { hostname: "mx.example.org".to_owned(), cores: 2 };
@@ -117,8 +121,13 @@ impl Gateway {
     }
 
     pub(crate) fn start_in(text: &str, data: tempfile::TempDir) -> Self {
+        Self::start_large(text, data, 50)
+    }
+
+    /// With so many instances.
+    pub(crate) fn start_large(text: &str, data: tempfile::TempDir, instances: usize) -> Self {
         log::capture();
-        let config = config(text, data.path()).unwrap_or_else(|problems| panic!("{problems}"));
+        let config = config_of(text, data.path(), instances).unwrap_or_else(|problems| panic!("{problems}"));
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, addresses) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {

@@ -1,7 +1,7 @@
 //! A plain SMTP client: sends lines, reads replies.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,9 +53,28 @@ impl Client {
         (client, banner)
     }
 
+    /// Connects from this address of ours, and reads the banner.
+    pub(crate) fn connect_from(own: IpAddr, address: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4()?;
+            socket.bind(SocketAddr::new(own, 0))?;
+            socket.connect(address).await?.into_std()
+        });
+        let stream = stream.expect("the gateway listens");
+        stream.set_nonblocking(false).expect("a socket");
+        let mut client = Self::over(stream);
+        let banner = client.reply();
+        assert!(banner.starts_with("220 "), "{banner}");
+        client
+    }
+
     /// Connects, and reads nothing.
     pub(crate) fn silent(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the gateway listens");
+        Self::over(TcpStream::connect(address).expect("the gateway listens"))
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
         stream.set_nodelay(true).expect("a socket");
         let address = stream.local_addr().expect("a socket");

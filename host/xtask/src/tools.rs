@@ -129,6 +129,8 @@ struct Program {
 /// `smtp-source` has no argument that only asks whether it is there: the shell says.
 const CLIENTS: &[Program] = &[
     Program { name: "swaks", probe: &["--version"], package: "swaks" },
+    Program { name: "msmtp", probe: &["--version"], package: "msmtp" },
+    Program { name: "gsasl", probe: &["--version"], package: "gsasl" },
     Program { name: "curl", probe: &["--version"], package: "curl" },
     Program { name: "sh", probe: &["-c", "PATH=$PATH:/usr/sbin command -v smtp-source"], package: "postfix" },
     Program { name: "msmtp", probe: &["--version"], package: "msmtp" },
