@@ -33,7 +33,7 @@ use serde::Serialize;
 pub use load::Machine;
 pub use name::Hostname;
 pub use problem::{Problem, Problems};
-pub use settings::{Extension, ListenerLimits, LogFormat, LogLevel, Mechanism, PluginLimits, Protocol};
+pub use settings::{Extension, ListenerLimits, LogFormat, LogLevel, Mechanism, MixedOutcomes, PluginLimits, Protocol};
 pub use tls::{Certificate, ClientCertificateMode, ClientCertificates, Tls, TlsStart};
 pub use units::{Count, Period, Size};
 
@@ -121,6 +121,8 @@ pub struct Listener {
     pub extensions_off: Vec<Extension>,
     /// What is spoken.
     pub protocol: Protocol,
+    /// What is done about recipients who may fare differently.
+    pub mixed_outcomes: MixedOutcomes,
     /// What a client may do.
     pub limits: ListenerLimits,
 }

@@ -4,16 +4,19 @@
 //! are worked on), one timer that is looked at when it rings, and a small future, because the work on a batch of octets is a
 //! future of its own that exists only while it lasts.
 
+mod patience;
+
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use postgate_plugin::End;
-use postgate_smtp::{Close, Event, Mechanism, Session, TlsFacts};
+use postgate_smtp::{Close, Event, Extension, Late, Mechanism, Session, TlsFacts};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, timeout};
 
+use self::patience::{Patience, Wait};
 use crate::buffer::Buffer;
 use crate::chance;
 use crate::site::Door;
@@ -27,6 +30,7 @@ pub(crate) struct Connection {
     door: Arc<Door>,
     session: Session,
     stage: Stage,
+    patience: Patience,
 }
 
 /// How a batch of octets ended.
@@ -43,8 +47,8 @@ enum Flow {
 enum Silence {
     /// The client closed, or the connection broke.
     Lost,
-    /// The client was silent for longer than it may be.
-    TimedOut,
+    /// The client has taken longer than it may.
+    Late(Late),
     /// The gateway is stopping.
     Stopping,
 }
@@ -53,7 +57,7 @@ impl Connection {
     pub(crate) fn new(stream: TcpStream, door: Arc<Door>, mut stage: Stage) -> Self {
         let mut session = Session::new(door.smtp.clone());
         prepare(&mut session, &door, &mut stage);
-        Self { stream: Stream::Plain(stream), door, session, stage }
+        Self { stream: Stream::Plain(stream), door, session, stage, patience: Patience::new(Instant::now()) }
     }
 
     /// Serves the client until the session is over. `stop` asks it to come to an end soon.
@@ -159,8 +163,8 @@ impl Connection {
             flow = match wait.await? {
                 Ok(octets) => Box::pin(self.work(octets.as_slice())).await?,
                 Err(Silence::Lost) => return Ok(End::Lost),
-                Err(Silence::TimedOut) => {
-                    self.session.time_out();
+                Err(Silence::Late(late)) => {
+                    self.session.time_out(late);
                     Box::pin(self.work(&[])).await?
                 }
                 Err(Silence::Stopping) => {
@@ -175,10 +179,15 @@ impl Connection {
     /// Waits for octets. The timer is not set for each wait: it rings now and then, and is then set to what is due next.
     async fn read(&mut self, mut timer: std::pin::Pin<&mut Sleep>) -> io::Result<Result<Buffer, Silence>> {
         let begin = Instant::now();
-        let lost_at = begin + self.session.patience();
-        let mut rest_at = self.stage.has_instances().then(|| begin + REST_AFTER);
+        let wait = Wait::of(&self.session);
+        let (late_at, late) = self.patience.until(wait, &self.door.settings.limits, begin);
+        if late_at <= begin {
+            return Ok(Err(Silence::Late(late)));
+        }
+        // When what is held for the client is looked at.
+        let mut look_at = self.stage.has_instances().then(|| begin + self.unused_after());
         loop {
-            let due = rest_at.unwrap_or(lost_at).min(lost_at);
+            let due = look_at.unwrap_or(late_at).min(late_at);
             if timer.deadline() > due {
                 timer.as_mut().reset(due);
             }
@@ -186,25 +195,38 @@ impl Connection {
                 biased;
                 read = self.stream.read() => {
                     let buffer = read?;
+                    wait.came(&mut self.patience, buffer.as_slice().len(), begin.elapsed());
                     return Ok(if buffer.as_slice().is_empty() { Err(Silence::Lost) } else { Ok(buffer) });
                 }
                 () = timer.as_mut() => {
                     let now = Instant::now();
-                    if now >= lost_at {
-                        return Ok(Err(Silence::TimedOut));
+                    if now >= late_at {
+                        return Ok(Err(Silence::Late(late)));
                     }
-                    if rest_at.is_some_and(|at| now >= at) {
+                    if look_at.is_some_and(|at| now >= at) {
+                        if self.session.transaction_is_open() && Box::pin(self.stage.give_way()).await {
+                            return Ok(Err(Silence::Late(Late::Crowded)));
+                        }
                         self.stage.rest();
-                        rest_at = None;
+                        look_at = self.stage.has_instances().then(|| now + REST_AFTER);
                     }
-                    timer.as_mut().reset(rest_at.unwrap_or(lost_at).min(lost_at));
+                    timer.as_mut().reset(look_at.unwrap_or(late_at).min(late_at));
                 }
             }
         }
     }
 
+    /// After what silence instances are not in use: they may be dropped between transactions, and given to others within one.
+    fn unused_after(&self) -> Duration {
+        if self.session.transaction_is_open() { self.door.settings.limits.crowded_patience.0 } else { REST_AFTER }
+    }
+
     /// Works on octets until they are used up, and writes what there is to say.
     async fn work(&mut self, mut input: &[u8]) -> io::Result<Flow> {
+        if self.door.smtp.extensions.contains(Extension::FutureRelease) {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.session.set_date(since.as_secs());
+        }
         loop {
             let (taken, event) = self.session.advance(input);
             let flow = match event {
@@ -255,17 +277,19 @@ impl Connection {
         let _ = timeout(LINGER, drain).await;
     }
 
-    /// Writes the output. A client that does not read is waited for as long as one that does not write.
+    /// Writes the output. A client that does not read is waited for as long as one that does not write, and for all of it once.
     async fn write(&mut self) -> io::Result<()> {
         let patience = self.session.patience();
-        let late = |_| io::Error::from(io::ErrorKind::TimedOut);
-        while !self.session.output().is_empty() {
-            match timeout(patience, self.stream.write(self.session.output())).await.map_err(late)?? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                octets => self.session.sent(octets),
+        let whole = async {
+            while !self.session.output().is_empty() {
+                match self.stream.write(self.session.output()).await? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    octets => self.session.sent(octets),
+                }
             }
-        }
-        timeout(patience, self.stream.flush()).await.map_err(late)?
+            self.stream.flush().await
+        };
+        timeout(patience, whole).await.map_err(|_late| io::Error::from(io::ErrorKind::TimedOut))?
     }
 }
 
@@ -299,7 +323,8 @@ const fn end_name(end: End) -> &'static str {
     }
 }
 
-/// A session that is idle for so long between transactions gives its instances back.
+/// A session that is idle for so long between transactions gives its instances back; and so often one within a transaction looks whether
+/// others wait.
 const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// How long, and for how many octets, a client that we close is listened to.

@@ -56,6 +56,7 @@ pub(crate) fn session_limits(limits: &config::ListenerLimits) -> postgate_smtp::
         auth_failures: count(limits.auth_failures),
         idle_commands: count(limits.idle_commands),
         command_patience: limits.command_patience.0,
+        transaction_patience: limits.transaction_patience.0,
         data_patience: limits.data_patience.0,
     }
 }

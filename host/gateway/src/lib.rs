@@ -18,3 +18,4 @@ pub mod site;
 mod stage;
 mod stream;
 mod tls;
+mod turned_away;

@@ -18,6 +18,7 @@ use crate::id;
 use crate::site::{Door, Site};
 use crate::stage::Stage;
 use crate::tls::watch::Watch;
+use crate::turned_away::TurnedAway;
 
 pub use crate::tls::watch::Reloader;
 
@@ -35,6 +36,7 @@ struct Port {
     address: SocketAddr,
     door: Arc<Door>,
     callers: Arc<Callers>,
+    turned_away: TurnedAway,
 }
 
 impl Server {
@@ -52,7 +54,11 @@ impl Server {
             for (n, address) in door.settings.bind.iter().enumerate() {
                 match bind(*address).await {
                     Ok((socket, address)) => {
-                        ports.push((socket, Port { address, door: door.clone(), callers: callers.clone() }));
+                        let turned_away = TurnedAway::new();
+                        ports.push((
+                            socket,
+                            Port { address, door: door.clone(), callers: callers.clone(), turned_away },
+                        ));
                     }
                     Err(error) => problems.push(bind_problem(config, &door.name, n, *address, &error)),
                 }
@@ -157,7 +163,7 @@ impl Port {
         let bounds = (limits.connections.number(), limits.connections_per_address.number());
         let Some(place) = Callers::enter(&self.callers, remote.ip(), bounds) else {
             tracing::warn!(listener = &*self.door.name, %remote, "too many connections");
-            turn_away(&stream, self.door.settings.hostname.as_str());
+            self.turned_away.tell(stream, connections);
             return;
         };
         let local = match stream.set_nodelay(true).and_then(|()| stream.local_addr()) {
@@ -244,12 +250,6 @@ impl Drop for Place {
             }
         }
     }
-}
-
-/// RFC 5321 section 3.8: 421 instead of a banner. The client may be gone; it is not waited for.
-fn turn_away(stream: &TcpStream, hostname: &str) {
-    let reply = format!("421 {hostname} Too many connections, try again later\r\n");
-    let _ = stream.try_write(reply.as_bytes());
 }
 
 async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {

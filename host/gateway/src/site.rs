@@ -202,6 +202,10 @@ fn door(
         config::Protocol::Smtp => postgate_smtp::Protocol::Smtp,
         config::Protocol::Lmtp => postgate_smtp::Protocol::Lmtp,
     };
+    smtp.mixed_outcomes = match listener.mixed_outcomes {
+        config::MixedOutcomes::Worst => postgate_smtp::MixedOutcomes::Worst,
+        config::MixedOutcomes::OneRecipient => postgate_smtp::MixedOutcomes::OneRecipient,
+    };
     // EXPN and AUTH are offered where somebody can answer them.
     if !chain.hooks().contains(Hook::Expand) {
         smtp.extensions = smtp.extensions.without(Extension::Expand);

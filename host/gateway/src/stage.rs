@@ -87,6 +87,17 @@ impl Stage {
         }
     }
 
+    /// The client is silent within a transaction. If others wait for what is held for it, gives the transaction up and everything back, and
+    /// answers yes: then the client has to be told.
+    pub(crate) async fn give_way(&mut self) -> bool {
+        let Some(yielding) = self.run.give_way() else { return false };
+        tracing::warn!(session = self.run.session().id, "a silent transaction gives way to others");
+        self.reset().await;
+        self.run.drop_instances();
+        drop(yielding);
+        true
+    }
+
     /// Asks the chain.
     pub(crate) async fn decide(&mut self, question: Question) -> Answer {
         match question {
@@ -308,7 +319,7 @@ impl Stage {
                     MessageError::Disk(cause) => {
                         tracing::error!(transaction = id, %cause, "mail data could not be kept");
                     }
-                    MessageError::HeaderTooLong | MessageError::HeaderContinues => {
+                    MessageError::HeaderTooLong | MessageError::HeaderContinues | MessageError::HeaderBare => {
                         tracing::info!(transaction = id, reason = error.to_string(), "mail data refused");
                     }
                 }

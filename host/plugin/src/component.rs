@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::hook::{CONTRACT_VERSION, Hook, HookSet, Indices};
 use crate::instance;
 use crate::limits::{Keep, Limits};
+use crate::places::Places;
 use crate::service::passwords::Verifier;
 use crate::service::{Grants, SERVICES, Service};
 use crate::state::State;
@@ -55,7 +56,7 @@ pub struct Plugin {
     pub(crate) indices: Indices,
     pub(crate) engine: Engine,
     /// Instances of this plugin that may still be made.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places: Places,
     keep: Keep,
     hooks: HookSet,
     anatomy: Anatomy,
@@ -176,7 +177,7 @@ impl Plugin {
             pre,
             indices,
             engine: engine.clone(),
-            places: Arc::new(Semaphore::new(config.limits.instances.min(Semaphore::MAX_PERMITS))),
+            places: Places::new(config.limits.instances),
             keep: config.keep,
             hooks,
             anatomy,

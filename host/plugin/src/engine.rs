@@ -11,6 +11,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 use crate::bindings::Everything;
 use crate::cache::{Cache, CacheError};
 use crate::limits::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
+use crate::places::Places;
 use crate::pulse::Pulse;
 use crate::service::passwords::Verifier;
 use crate::state::State;
@@ -44,7 +45,7 @@ struct Parts {
     cache: Option<Cache>,
     passwords: Arc<Verifier>,
     pulse: Pulse,
-    places: Arc<Semaphore>,
+    places: Places,
     disk: Arc<Semaphore>,
     memory_bytes: usize,
 }
@@ -79,7 +80,7 @@ impl Engine {
             pulse,
             cache,
             passwords: Arc::new(Verifier::new(config.password_workers)),
-            places: Arc::new(Semaphore::new(config.instances.min(Semaphore::MAX_PERMITS))),
+            places: Places::new(config.instances),
             disk: Arc::new(Semaphore::new(DISK_WORKERS)),
             memory_bytes: config.memory_bytes,
             wasmtime,
@@ -106,7 +107,7 @@ impl Engine {
         &self.0.pulse
     }
 
-    pub(crate) fn places(&self) -> &Arc<Semaphore> {
+    pub(crate) fn places(&self) -> &Places {
         &self.0.places
     }
 

@@ -29,7 +29,7 @@ pub(crate) struct Instance {
 impl Instance {
     /// Makes an instance, until the deadline; waits for a place if need be.
     pub(crate) async fn new(plugin: &Plugin, deadline: Instant) -> Result<Self, Failure> {
-        let Ok(Ok(place)) = timeout_at(deadline, plugin.places.clone().acquire_owned()).await else {
+        let Some(place) = plugin.places.take(1, deadline).await else {
             return Err(unavailable("no instance of the plugin became free within the deadline"));
         };
         let mut store = Store::new(plugin.engine.wasmtime(), State::new(plugin.facts.clone()));
@@ -100,11 +100,8 @@ pub(crate) async fn places(
     plugins: usize,
     deadline: Instant,
 ) -> Result<OwnedSemaphorePermit, Failure> {
-    let plugins = u32::try_from(plugins).unwrap_or(u32::MAX);
-    match timeout_at(deadline, engine.places().clone().acquire_many_owned(plugins)).await {
-        Ok(Ok(places)) => Ok(places),
-        Ok(Err(_)) | Err(_) => Err(unavailable("no instances became free within the deadline")),
-    }
+    let places = engine.places().take(plugins, deadline).await;
+    places.ok_or_else(|| unavailable("no instances became free within the deadline"))
 }
 
 /// Fills up the fuel, and sets when the guest is to give way: by fuel or by time, whatever comes first.

@@ -41,6 +41,9 @@ pub enum MessageError {
     /// The first line begins with white space: it would continue whatever field is put on top of it, ours or a filter's.
     #[error("the first line of the header section begins with white space")]
     HeaderContinues,
+    /// The header section is not made of lines, as a message that may have any octets in its body (RFC 3030) can try.
+    #[error("a bare CR, a bare LF or a NUL in the header section")]
+    HeaderBare,
     /// The disk did not take it.
     #[error("writing mail data to a temporary file failed")]
     Disk(#[source] io::Error),
@@ -104,6 +107,9 @@ impl MessageWriter {
             None if rest.bytes() == 0 => self.head.len(),
             None => return Err(MessageError::HeaderTooLong),
         };
+        if !header::has_whole_lines(self.head.get(..body_offset).unwrap_or_default()) {
+            return Err(MessageError::HeaderBare);
+        }
         Ok(Message { head: self.head, rest, body_offset, header: None, body: None, trace: Vec::new() })
     }
 }

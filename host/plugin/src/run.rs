@@ -29,6 +29,7 @@ use crate::hook::Hook;
 use crate::instance::{self, Instance};
 use crate::limits::Keep;
 use crate::message::Message;
+use crate::places::{Places, Yielding};
 use crate::pulse::Running;
 use crate::reply::{Class, checked};
 
@@ -142,6 +143,15 @@ impl Run {
     pub fn drop_instances(&mut self) {
         self.instances.clear();
         self.places = None;
+    }
+
+    /// Whether others wait for places that this session holds, and it is the one that should give them back.
+    pub fn give_way(&self) -> Option<Yielding> {
+        self.places.as_ref()?;
+        let plugins = || self.chain.entries().iter().map(|entry| &entry.plugin);
+        let held = plugins().zip(&self.instances).filter(|(_, instance)| instance.is_some());
+        let all = plugins().next().and_then(|plugin| plugin.engine.places().give_way());
+        all.or_else(|| held.map(|(plugin, _)| &plugin.places).find_map(Places::give_way))
     }
 
     /// Whether any instance is alive.

@@ -24,6 +24,8 @@ pub struct Config {
     pub promises: Promises,
     /// What is done about TLS.
     pub tls: TlsOffer,
+    /// What is done about recipients who may fare differently.
+    pub mixed_outcomes: MixedOutcomes,
 }
 
 impl Config {
@@ -37,6 +39,7 @@ impl Config {
             protocol: Protocol::Smtp,
             promises: Promises::default(),
             tls: TlsOffer::default(),
+            mixed_outcomes: MixedOutcomes::default(),
         }
     }
 }
@@ -49,6 +52,16 @@ pub enum Protocol {
     Smtp,
     /// RFC 2033: LHLO, and a reply for each accepted recipient behind the mail data.
     Lmtp,
+}
+
+/// SMTP has one reply to mail data, whatever becomes of the message for each recipient. LMTP has one for each, and nothing to choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MixedOutcomes {
+    /// The caller's one reply is about all recipients.
+    #[default]
+    Worst,
+    /// A transaction has one recipient, whom the reply is about. Further ones hear 452 4.5.3, and have transactions of their own.
+    OneRecipient,
 }
 
 /// What a listener offers of AUTH (RFC 4954). The default offers nothing.
@@ -64,8 +77,8 @@ pub struct AuthOffer {
     pub required: bool,
 }
 
-/// How far the promises of DELIVERBY and FUTURERELEASE go. What depends on the time of day is the caller's to check: the session has no
-/// clock.
+/// How far the promises of DELIVERBY and FUTURERELEASE go. The session has no clock: what depends on the time of day it checks where the
+/// caller tells it ([`Session::set_date`](crate::Session::set_date)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Promises {
     /// The least time in seconds to deliver a message or return it (RFC 2852 section 4). 0 announces none.
@@ -80,5 +93,13 @@ impl Default for Promises {
     /// No least time; a message is held for 30 days, and not beyond the year 2099.
     fn default() -> Promises {
         Promises { deliver_by_min_s: 0, hold_max_s: 30 * 86_400, hold_until_max: 4_102_444_800 }
+    }
+}
+
+impl Promises {
+    /// Until when a message is held at most, where the time is known: both bounds hold.
+    pub(crate) fn hold_until(&self, date: Option<u64>) -> u64 {
+        let held = date.map_or(u64::MAX, |date| date.saturating_add(self.hold_max_s.into()));
+        held.min(self.hold_until_max)
     }
 }

@@ -6,7 +6,7 @@ pub mod player;
 
 use std::fmt;
 
-use crate::config::{Config, Protocol};
+use crate::config::{Config, MixedOutcomes, Protocol};
 use crate::extension::Extension;
 use crate::sasl::{Mechanism, Mechanisms};
 
@@ -247,6 +247,13 @@ fn set(config: &mut Config, name: &str, value: &str) -> Option<()> {
         "limits.errors" => limits.errors = value.parse().ok()?,
         "limits.auth-failures" => limits.auth_failures = value.parse().ok()?,
         "limits.idle-commands" => limits.idle_commands = value.parse().ok()?,
+        "mixed-outcomes" => {
+            config.mixed_outcomes = match value {
+                "\"worst\"" => MixedOutcomes::Worst,
+                "\"one-recipient\"" => MixedOutcomes::OneRecipient,
+                _ => return None,
+            };
+        }
         "auth-in-clear" => config.auth.in_clear = value.parse().ok()?,
         "tls" => config.tls.starttls = value == "\"starttls\"",
         "protocol" => config.protocol = if value == "\"lmtp\"" { Protocol::Lmtp } else { Protocol::Smtp },

@@ -38,12 +38,40 @@ pub enum Close {
     Refused,
     /// The client made too many errors, or sent too many commands that lead nowhere.
     TooManyErrors,
-    /// The client sent a BDAT that leaves unknown where its octets end.
+    /// The client sent what must not be taken for commands: octets behind a BDAT that leaves unknown where they end, mail data behind a
+    /// refused DATA, or another protocol.
     OutOfStep,
-    /// The client was silent for too long.
+    /// The client was silent for too long, or too slow, or its session has lasted for too long.
     Timeout,
     /// The gateway is stopping.
     Shutdown,
+}
+
+/// What the client is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// A command, of which nothing has come yet.
+    Command,
+    /// The rest of a line.
+    Line {
+        /// Another line has another number.
+        number: u32,
+    },
+    /// Octets of mail data, or of a chunk.
+    MailData,
+}
+
+/// Why a client is not waited for any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// It has been silent for too long: 421 4.4.2.
+    Silent,
+    /// It sends, but so slowly that a line or the mail data does not end: 421 4.4.2.
+    Slow,
+    /// The session has lasted for as long as one may: 421 4.3.2.
+    Session,
+    /// It is silent while others wait for what is held for it: 421 4.3.2.
+    Crowded,
 }
 
 /// What the gateway has to decide. The doc of each variant says which answers it may get besides [`Answer::No`] and

@@ -1,6 +1,6 @@
 //! The table of service extensions (RFC 5321 section 2.2): one row for each, with its EHLO line and its parameters.
 
-use crate::config::Config;
+use crate::config::{Config, MixedOutcomes};
 use crate::forward;
 use crate::parameter::{self, Of, delivery, dsn};
 use crate::sasl::Mechanisms;
@@ -123,6 +123,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) config: &'a Config,
     /// Those that this client may use now.
     pub(crate) mechanisms: Mechanisms,
+    /// Seconds since 1970, where they are known.
+    pub(crate) date: Option<u64>,
 }
 
 pub(crate) type WriteArguments = fn(&Offer<'_>, &mut Vec<u8>);
@@ -191,7 +193,7 @@ static ROWS: [Row; 20] = [
         keyword: "FUTURERELEASE",
         write_arguments: |offer, line| {
             line.extend_from_slice(format!(" {} ", offer.config.promises.hold_max_s).as_bytes());
-            delivery::write_date_time(offer.config.promises.hold_until_max, line);
+            delivery::write_date_time(offer.config.promises.hold_until(offer.date), line);
         },
         parameters: &[
             parameter::Row { of: Of::Mail, keyword: "HOLDFOR", check: delivery::check_hold_for },
@@ -258,7 +260,11 @@ fn write_words(words: &[&str], line: &mut Vec<u8>) {
 
 /// The limits that RFC 9422 section 4 has names for. Its values have six digits at most: a larger one is as good as none.
 pub(crate) fn told_limits(config: &Config) -> impl Iterator<Item = (&'static str, u32)> {
-    let limits = [("MAILMAX", config.limits.transactions), ("RCPTMAX", config.limits.recipients)];
+    let recipients = match config.mixed_outcomes {
+        MixedOutcomes::Worst => config.limits.recipients,
+        MixedOutcomes::OneRecipient => 1,
+    };
+    let limits = [("MAILMAX", config.limits.transactions), ("RCPTMAX", recipients)];
     limits.into_iter().filter(|(_, limit)| (1..=999_999).contains(limit))
 }
 

@@ -61,9 +61,9 @@ mod tls;
 mod transaction;
 mod verb;
 
-pub use config::{AuthOffer, Config, Promises, Protocol};
+pub use config::{AuthOffer, Config, MixedOutcomes, Promises, Protocol};
 pub use domain::Domain;
-pub use event::{Answer, Body, Close, Credentials, Event, Greeting, Hello, Mail, Question, Recipient};
+pub use event::{Answer, Awaited, Body, Close, Credentials, Event, Greeting, Hello, Late, Mail, Question, Recipient};
 pub use extension::{Extension, Extensions, is_reserved_keyword};
 pub use forward::Forwarded;
 pub use limits::Limits;

@@ -37,6 +37,8 @@ pub struct Limits {
     pub idle_commands: u32,
     /// How long the client may be silent where a command is due. RFC 5321 section 4.5.3.2.7 asks for 5 minutes.
     pub command_patience: Duration,
+    /// The same within a mail transaction, where more is held for the client.
+    pub transaction_patience: Duration,
     /// How long the client may be silent within mail data. RFC 5321 section 4.5.3.2.5 lets a client take 3 minutes for a block.
     pub data_patience: Duration,
 }
@@ -59,6 +61,7 @@ impl Default for Limits {
             auth_failures: 3,
             idle_commands: 100,
             command_patience: Duration::from_secs(5 * 60),
+            transaction_patience: Duration::from_secs(5 * 60),
             data_patience: Duration::from_secs(5 * 60),
         }
     }

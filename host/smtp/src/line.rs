@@ -12,6 +12,8 @@ pub(crate) struct Reader {
     partial: Vec<u8>,
     /// The line has gone beyond its bound: it is read to its end, and not kept.
     overlong: Option<Overlong>,
+    /// How many lines have ended. It may wrap around: it is there to tell a line from the one before it.
+    ended: u32,
 }
 
 /// What must be known of a line that is not kept.
@@ -50,6 +52,11 @@ pub(crate) enum Read<'a> {
 }
 
 impl Reader {
+    /// The number of the line of which a part has come; none between two lines.
+    pub(crate) fn begun(&self) -> Option<u32> {
+        (!self.partial.is_empty() || self.overlong.is_some()).then_some(self.ended)
+    }
+
     /// Takes octets from the front of `input`: up to the end of a line, or all of them.
     pub(crate) fn read<'a>(&mut self, input: &mut &'a [u8], bounds: Bounds) -> Read<'a> {
         let (line, behind) = match split_line(self.ends_in_cr(), input) {
@@ -60,6 +67,9 @@ impl Reader {
         *input = behind;
         if self.overlong.is_none() {
             self.overlong = self.beyond(taken, bounds);
+        }
+        if line.is_some() {
+            self.ended = self.ended.wrapping_add(1);
         }
         match (&mut self.overlong, line) {
             (Some(overlong), Some(_)) => {

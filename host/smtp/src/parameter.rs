@@ -41,6 +41,8 @@ pub(crate) struct Declared {
     pub(crate) body: Body,
     /// SMTPUTF8 (RFC 6531). For the parameters of RCPT: whether its MAIL has said so.
     pub(crate) utf8: bool,
+    /// Now, in seconds since 1970, where that is known.
+    date: Option<u64>,
     /// There is a HOLDFOR or HOLDUNTIL (RFC 4865).
     holds: bool,
     hold_for_s: Option<u32>,
@@ -48,6 +50,11 @@ pub(crate) struct Declared {
 }
 
 impl Declared {
+    /// Where the parameters of a MAIL start from.
+    pub(crate) fn on(date: Option<u64>) -> Declared {
+        Declared { date, ..Declared::default() }
+    }
+
     /// Where the parameters of a RCPT start from.
     pub(crate) fn in_transaction(utf8: bool) -> Declared {
         Declared { utf8, ..Declared::default() }

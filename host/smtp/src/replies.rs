@@ -31,12 +31,24 @@ pub static START_MAIL_DATA: Reply = Reply::plain(354, "Start mail data, end with
 
 /// The client was silent for too long (RFC 5321 section 4.5.3.2.7).
 pub static TIMEOUT: Reply = Reply::fixed(421, (4, 4, 2), "Silent for too long, closing");
+/// The client takes too long over a line, or over mail data.
+pub static TOO_SLOW: Reply = Reply::fixed(421, (4, 4, 2), "Too slow, closing");
+/// The session has lasted for as long as one may.
+pub static SESSION_TOO_LONG: Reply = Reply::fixed(421, (4, 3, 2), "The session has lasted too long, connect again");
+/// The client is silent within a transaction, and others wait.
+pub static CROWDED: Reply = Reply::fixed(421, (4, 3, 2), "Silent while others wait, try again later");
+/// No room for another session (RFC 5321 section 3.8): in place of a banner.
+pub static TOO_MANY_CONNECTIONS: Reply = Reply::fixed(421, (4, 3, 2), "Too many connections, try again later");
 /// The gateway stops.
 pub static SHUTDOWN: Reply = Reply::fixed(421, (4, 3, 2), "Going down, try again later");
 /// The bound on errors.
 pub static TOO_MANY_ERRORS: Reply = Reply::fixed(421, (4, 7, 0), "Too many errors, closing");
 /// The bound on failures to authenticate.
 pub static TOO_MANY_AUTH_FAILURES: Reply = Reply::fixed(421, (4, 7, 0), "Too many failures to authenticate, closing");
+/// A line of HTTP where a command is due.
+pub static NOT_HTTP: Reply = Reply::fixed(421, (4, 7, 0), "This is not HTTP, closing");
+/// Mail data behind a DATA that was refused.
+pub static MAIL_DATA_REFUSED: Reply = Reply::fixed(421, (4, 7, 0), "DATA was refused, and this is no command, closing");
 /// The bound on commands that lead to no mail.
 pub static TOO_MANY_IDLE_COMMANDS: Reply = Reply::fixed(421, (4, 7, 0), "Too many commands without mail, closing");
 /// The bound on transactions.
@@ -47,6 +59,9 @@ pub static LOCAL_ERROR: Reply = Reply::fixed(451, (4, 3, 0), "Local error, try a
 /// The bound on recipients (RFC 5321 section 4.5.3.1.10).
 pub static TOO_MANY_RECIPIENTS: Reply =
     Reply::fixed(452, (4, 5, 3), "Too many recipients, send the others in another transaction");
+/// Another recipient where the outcome of each is told by a reply of its own (RFC 5321 section 4.5.3.1.10).
+pub static ONE_RECIPIENT: Reply =
+    Reply::fixed(452, (4, 5, 3), "One recipient in a transaction, send this one in another");
 /// Nobody can tell whether the credentials are right (RFC 4954 section 6).
 pub static AUTHENTICATION_UNAVAILABLE: Reply =
     Reply::fixed(454, (4, 7, 0), "Authentication is not possible now, try again later");
@@ -91,6 +106,8 @@ pub static CHUNK_SIZE: Reply = Reply::fixed(501, (5, 5, 4), "Syntax: BDAT octets
 pub static PARAMETER_VALUE: Reply = Reply::fixed(501, (5, 5, 4), "Malformed parameter");
 /// HOLDFOR or HOLDUNTIL beyond our bound (RFC 4865 section 4).
 pub static HOLD_TOO_LONG: Reply = Reply::fixed(501, (5, 5, 4), "Messages are not held for that long");
+/// HOLDUNTIL with a time that has passed (RFC 4865 section 4).
+pub static HOLD_PAST: Reply = Reply::fixed(501, (5, 5, 4), "The time to hold the message until has passed");
 /// A parameter given twice, or one that excludes it.
 pub static PARAMETER_TWICE: Reply = Reply::fixed(501, (5, 5, 4), "Parameter given twice");
 /// Not base64, or not a message of the mechanism (RFC 4954 section 6).

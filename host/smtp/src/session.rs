@@ -4,9 +4,10 @@ mod answers;
 pub(crate) mod command;
 mod lines;
 mod mail_data;
+mod stray;
+mod waiting;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::chunk::Chunk;
 use crate::config::{Config, Protocol};
@@ -40,6 +41,10 @@ pub struct Session {
     reset: bool,
     /// `stop` was called.
     stopping: bool,
+    /// Seconds since 1970, if the caller has told.
+    date: Option<u64>,
+    /// DATA was refused, and nothing has come behind it that is a command.
+    data_refused: bool,
     line: line::Reader,
     output: Vec<u8>,
     errors: u32,
@@ -167,6 +172,8 @@ impl Session {
             transaction: None,
             reset: false,
             stopping: false,
+            date: None,
+            data_refused: false,
             line: line::Reader::default(),
             output: Vec::new(),
             errors: 0,
@@ -278,34 +285,6 @@ impl Session {
             self.output = Vec::new();
         } else {
             self.output.clear();
-        }
-    }
-
-    /// How long the client may be silent now. While a question is open the time is the caller's own.
-    pub fn patience(&self) -> Duration {
-        match self.stage {
-            Stage::Data(_) | Stage::Chunk { .. } | Stage::SkippedChunk { .. } => self.config.limits.data_patience,
-            Stage::Connected
-            | Stage::Command
-            | Stage::Exchange(_)
-            | Stage::Asked(_)
-            | Stage::ChunkAnnounced(_)
-            | Stage::TlsAnnounced
-            | Stage::Handshake
-            | Stage::Closed(_) => self.config.limits.command_patience,
-        }
-    }
-
-    /// The client has been silent for that long: 421 4.4.2, and [`advance`](Session::advance) says Close.
-    pub fn time_out(&mut self) {
-        self.close(&replies::TIMEOUT, Close::Timeout);
-    }
-
-    /// The gateway stops: 421 4.3.2 and Close as soon as no transaction is open.
-    pub fn stop(&mut self) {
-        self.stopping = true;
-        if matches!(self.stage, Stage::Exchange(_)) {
-            self.close(&replies::SHUTDOWN, Close::Shutdown);
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hmac::{Hmac, Mac};
 use postgate_smtp::{
-    Answer, Body, Certificate, Close, Config, Credentials, Event, Extensions, Forwarded, Greeting, Mechanism,
-    Mechanisms, Protocol, Question, Reply, ScramDecoy, ScramKeys, Session, TlsFacts, replies,
+    Answer, Awaited, Body, Certificate, Close, Config, Credentials, Event, Extension, Extensions, Forwarded, Greeting,
+    Late, Mechanism, Mechanisms, Protocol, Question, Reply, ScramDecoy, ScramKeys, Session, TlsFacts, replies,
 };
 use sha2::{Digest, Sha256};
 
@@ -293,10 +293,10 @@ fn keywords_of_the_caller() {
 #[test]
 fn a_silent_client() {
     let mut client = Client::in_transaction();
-    client.session.time_out();
+    client.session.time_out(Late::Silent);
     assert_eq!(client.output(), "421 4.4.2 Silent for too long, closing\r\n");
     assert_eq!(client.read("NOOP\r\n"), [Came::Closed(Close::Timeout)]);
-    client.session.time_out();
+    client.session.time_out(Late::Silent);
     assert_eq!(client.output(), "");
     client.session.answer(Answer::Yes);
     assert_eq!(client.read(""), [Came::Closed(Close::Timeout)]);
@@ -325,7 +325,7 @@ fn what_was_learned_in_clear_is_forgotten() {
     let mut client = Client::greeted_where(|config| config.tls.starttls = true);
     client.say("STARTTLS\r\n", Answer::Default);
     assert_eq!(client.read(""), [Came::Tls]);
-    client.session.time_out();
+    client.session.time_out(Late::Silent);
     assert_eq!((client.read(""), client.output()), (vec![Came::Closed(Close::Timeout)], String::new()));
 
     let mut client = Client::greeted_where(|config| config.tls.starttls = true);
@@ -368,17 +368,111 @@ fn patience() {
     let mut config = Config::new("mx.example.org".parse().unwrap());
     config.limits.command_patience = Duration::from_secs(1);
     config.limits.data_patience = Duration::from_secs(2);
+    config.limits.transaction_patience = Duration::from_secs(3);
     let mut client = Client { session: Session::new(Arc::new(config)) };
     client.say("", Answer::Yes);
     assert_eq!(client.session.patience(), Duration::from_secs(1));
     client.say("EHLO x\r\n", Answer::Yes);
+    assert_eq!(client.session.awaits(), Awaited::Command);
     client.say("MAIL FROM:<>\r\n", Answer::Yes);
+    assert_eq!(client.session.patience(), Duration::from_secs(3));
     client.say("RCPT TO:<b@example.org>\r\n", Answer::Yes);
     client.say("DATA\r\n", Answer::Yes);
     assert_eq!(client.session.patience(), Duration::from_secs(2));
+    assert_eq!(client.session.awaits(), Awaited::MailData);
     client.question("x\r\n.\r\n");
+    client.session.answer(Answer::Yes);
+    client.read("");
     assert_eq!(client.session.patience(), Duration::from_secs(1));
 }
+
+#[test]
+fn lines_are_told_apart() {
+    let mut client = Client::greeted();
+    let number = |client: &Client| match client.session.awaits() {
+        Awaited::Line { number } => Some(number),
+        Awaited::Command | Awaited::MailData => None,
+    };
+    assert_eq!(number(&client), None);
+    client.read("N");
+    let first = number(&client).expect("a line has begun");
+    client.read("OO");
+    assert_eq!(number(&client), Some(first));
+    // One line ends and the next begins in one read: it is another line.
+    client.read("P\r\nN");
+    assert_ne!(number(&client), Some(first));
+    client.read("OOP\r\n");
+    assert_eq!(number(&client), None);
+    // Bare LFs end nothing, and a line beyond its bound is one line.
+    client.read("\n");
+    let number_of_long = number(&client);
+    for _ in 0..10 {
+        client.read(&"\n".repeat(1000));
+        assert_eq!(number(&client), number_of_long);
+    }
+}
+
+#[test]
+fn reasons_to_wait_no_longer() {
+    for (late, reply) in [
+        (Late::Silent, "421 4.4.2 Silent for too long, closing\r\n"),
+        (Late::Slow, "421 4.4.2 Too slow, closing\r\n"),
+        (Late::Session, "421 4.3.2 The session has lasted too long, connect again\r\n"),
+        (Late::Crowded, "421 4.3.2 Silent while others wait, try again later\r\n"),
+    ] {
+        let mut client = Client::in_transaction();
+        client.session.time_out(late);
+        assert_eq!(client.read(""), [Came::Closed(Close::Timeout)], "{late:?}");
+        assert_eq!(client.output(), reply, "{late:?}");
+        assert!(!client.session.transaction_is_open());
+    }
+}
+
+/// RFC 4865 section 4, with a clock.
+#[test]
+fn holding_against_the_clock() {
+    let mut config = Config::new("mx.example.org".parse().unwrap());
+    let promising = [Extension::FutureRelease, Extension::DeliverBy];
+    config.extensions = promising.into_iter().fold(config.extensions, Extensions::with);
+    config.promises.hold_max_s = 3600;
+    config.promises.hold_until_max = NOON + 7200;
+    let mut client = Client { session: Session::new(Arc::new(config)) };
+    client.say("", Answer::Yes);
+    let mut greet = |now: u64, expected: &str| {
+        client.session.set_date(now);
+        let greeting = client.say("EHLO client.example\r\n", Answer::Yes);
+        assert!(greeting.contains(expected), "{greeting}");
+    };
+    // Both bounds hold; EHLO tells the nearer one.
+    greet(NOON, "FUTURERELEASE 3600 2030-01-01T13:00:00Z\r\n");
+    greet(NOON + 5400, "FUTURERELEASE 3600 2030-01-01T14:00:00Z\r\n");
+    let mut check = |now: u64, parameters: &str, expected: &str| {
+        client.session.set_date(now);
+        client.read(&format!("MAIL FROM:<> {parameters}\r\n"));
+        client.session.answer(Answer::Yes);
+        client.read("");
+        let reply = client.output();
+        assert!(reply.starts_with(expected), "{parameters} at {now}: {reply}");
+        client.read("RSET\r\n");
+        client.output();
+    };
+    check(NOON, "HOLDUNTIL=2030-01-01T12:00:01Z", "250 2.1.0");
+    check(NOON, "HOLDUNTIL=2030-01-01T13:00:00Z", "250 2.1.0");
+    check(NOON, "HOLDUNTIL=2030-01-01T14:00:00+01:00", "250 2.1.0");
+    check(NOON, "HOLDUNTIL=2030-01-01T13:00:01Z", "501 5.5.4 Messages are not held");
+    check(NOON, "HOLDUNTIL=2030-01-01T12:00:00Z", "501 5.5.4 The time to hold");
+    check(NOON, "HOLDUNTIL=2030-01-01T13:59:59+02:00", "501 5.5.4 The time to hold");
+    check(NOON + 1, "HOLDUNTIL=2030-01-01T13:00:01Z", "250 2.1.0");
+    check(NOON + 5400, "HOLDUNTIL=2030-01-01T14:00:00Z", "250 2.1.0");
+    check(NOON + 5400, "HOLDUNTIL=2030-01-01T14:00:01Z", "501 5.5.4 Messages are not held");
+    // Not beyond the time to deliver by (section 5), in either order.
+    check(NOON, "HOLDUNTIL=2030-01-01T12:10:00Z BY=601;R", "250 2.1.0");
+    check(NOON, "BY=600;R HOLDUNTIL=2030-01-01T12:10:00Z", "501 5.5.4");
+    check(NOON, "HOLDFOR=100 HOLDUNTIL=2030-01-01T12:10:00Z", "501 5.5.4 Parameter given twice");
+}
+
+/// 2030-01-01T12:00:00Z.
+const NOON: u64 = 1_893_499_200;
 
 #[test]
 fn a_graceful_stop() {

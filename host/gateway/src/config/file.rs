@@ -13,7 +13,7 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::name::Hostname;
-use super::settings::{Extension, ListenerLimits, LogFormat, LogLevel, Mechanism, Protocol};
+use super::settings::{Extension, ListenerLimits, LogFormat, LogLevel, Mechanism, MixedOutcomes, Protocol};
 use super::tls::{Certificate, ClientCertificates, TlsMode};
 use super::units::{Count, Period, Size};
 use postgate_plugin::{Cause, Hash, Keep, Policy};
@@ -138,6 +138,8 @@ pub(super) struct Listener {
     pub(super) extensions_off: Vec<Extension>,
     #[serde(default)]
     pub(super) protocol: Protocol,
+    #[serde(default)]
+    pub(super) mixed_outcomes: MixedOutcomes,
     #[serde(default)]
     pub(super) limits: ListenerLimits,
 }

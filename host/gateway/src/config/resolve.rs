@@ -9,7 +9,7 @@ use super::file::{self, File};
 use super::name::{Hostname, NAME_WANTED, is_name, nearest};
 use super::origin::Origins;
 use super::problem::Problem;
-use super::settings::PluginLimits;
+use super::settings::{MixedOutcomes, PluginLimits, Protocol};
 use super::tls::{Certificate, ClientCertificates, Tls, TlsMode, TlsStart};
 use super::tree::Step;
 use super::units::{Count, Period, Size};
@@ -138,7 +138,12 @@ impl Resolver<'_> {
         let tls = self.tls(name, &mut listener, certificates);
         let file::Listener { bind, chain, hostname: own_name, auth_in_clear, auth_required, auth_mechanisms, .. } =
             listener;
-        let file::Listener { xclient_from, extensions_on, extensions_off, protocol, limits, .. } = listener;
+        let file::Listener { xclient_from, extensions_on, extensions_off, protocol, mixed_outcomes, limits, .. } =
+            listener;
+        if (protocol, mixed_outcomes) == (Protocol::Lmtp, MixedOutcomes::OneRecipient) {
+            let message = "LMTP has a reply for each recipient: there is nothing to choose";
+            self.wrong(&path!["listener", name, "mixed-outcomes"], message);
+        }
         if bind.0.is_empty() && !self.origins.is_spoiled(&path!["listener", name, "bind"]) {
             self.wrong(&path!["listener", name, "bind"], "there is no address");
         }
@@ -159,6 +164,8 @@ impl Resolver<'_> {
         }
         for (key, patience) in [
             ("command-patience", limits.command_patience),
+            ("transaction-patience", limits.transaction_patience),
+            ("session-time", limits.session_time),
             ("data-patience", limits.data_patience),
             ("handshake-patience", limits.handshake_patience),
             ("auth-failure-period", limits.auth_failure_period),
@@ -180,6 +187,7 @@ impl Resolver<'_> {
             extensions_on,
             extensions_off,
             protocol,
+            mixed_outcomes,
             limits,
         }
     }

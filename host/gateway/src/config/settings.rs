@@ -92,6 +92,17 @@ pub enum Protocol {
     Lmtp,
 }
 
+/// What is done about recipients who may fare differently: SMTP has one reply to mail data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MixedOutcomes {
+    /// The worst outcome speaks.
+    #[default]
+    Worst,
+    /// A transaction has one recipient; further ones are deferred.
+    OneRecipient,
+}
+
 /// What a listener allows its clients. Where RFC 5321 asks for a least value, it is named; less is allowed, and breaks the
 /// standard.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -136,6 +147,16 @@ pub struct ListenerLimits {
     pub auth_failure_delay: Period,
     /// How long the client may be silent where a command is due; RFC 5321 section 4.5.3.2.7 asks for 5 minutes.
     pub command_patience: Period,
+    /// The same within a mail transaction, where plugins hold memory for it.
+    pub transaction_patience: Period,
+    /// How long the client may be silent within a transaction while other sessions wait for the instances of plugins.
+    pub crowded_patience: Period,
+    /// How long a session may last. A transaction that is open then has as much time again.
+    pub session_time: Period,
+    /// How long mail data may take at any rate.
+    pub data_grace: Period,
+    /// Octets of mail data in a second, on average, where it takes longer than that; 0 is no bound.
+    pub data_rate_min: Size,
     /// How long the client may be silent within mail data; RFC 5321 section 4.5.3.2.5 asks for 3 minutes.
     pub data_patience: Period,
     /// How long a TLS handshake may take in all.
@@ -164,6 +185,11 @@ impl Default for ListenerLimits {
             auth_failure_period: Period::seconds(600),
             auth_failure_delay: Period::seconds(1),
             command_patience: Period::seconds(300),
+            transaction_patience: Period::seconds(300),
+            crowded_patience: Period::seconds(10),
+            session_time: Period::seconds(3600),
+            data_grace: Period::seconds(300),
+            data_rate_min: Size(500),
             data_patience: Period::seconds(300),
             handshake_patience: Period::seconds(30),
         }

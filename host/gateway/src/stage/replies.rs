@@ -10,6 +10,7 @@ pub(super) const NOT_DELIVERED: Reply =
     Reply::fixed(451, (4, 3, 0), "The message could not be delivered, try again later");
 const DISK_FULL: Reply = Reply::fixed(452, (4, 3, 1), "Not enough room on disk, try again later");
 const HEADER_CONTINUES: Reply = Reply::fixed(550, (5, 6, 0), "The first line of the message begins with white space");
+const HEADER_BARE: Reply = Reply::fixed(550, (5, 6, 0), "Bare CR, bare LF or NUL in the header section");
 const HEADER_TOO_LONG: Reply = Reply::fixed(552, (5, 3, 4), "The header section is too long");
 
 /// The message is safe.
@@ -23,6 +24,7 @@ pub(super) fn not_kept(error: &MessageError) -> Reply {
     match error {
         MessageError::HeaderTooLong => HEADER_TOO_LONG,
         MessageError::HeaderContinues => HEADER_CONTINUES,
+        MessageError::HeaderBare => HEADER_BARE,
         MessageError::Disk(error) => not_written(error),
     }
 }

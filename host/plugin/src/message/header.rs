@@ -66,6 +66,16 @@ fn header_end(header: &[u8]) -> usize {
     }
 }
 
+/// Whether there is no NUL, and CR and LF stand only together. What shows a message to a person may end a line at either of them, and would
+/// find a field that nobody else has seen.
+pub(super) fn has_whole_lines(header: &[u8]) -> bool {
+    memchr::memchr3_iter(b'\r', b'\n', 0, header).all(|at| match header.get(at) {
+        Some(b'\r') => header.get(at + 1) == Some(&b'\n'),
+        Some(b'\n') => at.checked_sub(1).and_then(|before| header.get(before)) == Some(&b'\r'),
+        Some(_) | None => false,
+    })
+}
+
 fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");

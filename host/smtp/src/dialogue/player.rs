@@ -261,12 +261,15 @@ impl Policy {
         let header = text.split("\r\n\r\n").next().unwrap_or_default();
         let verdict = header.split("\r\n").find_map(|field| field.strip_prefix("X-Verdict: ")).and_then(by_name);
         verdict.unwrap_or_else(|| {
-            self.accepted.push(message);
-            match self.protocol {
-                Protocol::Smtp => Answer::Yes,
-                Protocol::Lmtp => {
-                    Answer::PerRecipient(self.recipients.iter().filter_map(|name| outcome(name)).collect())
-                }
+            let outcomes: Vec<Reply> = self.recipients.iter().filter_map(|name| outcome(name)).collect();
+            let worst = outcomes.iter().find(|reply| reply.is_negative()).cloned();
+            if outcomes.iter().any(Reply::is_positive) {
+                self.accepted.push(message);
+            }
+            match (self.protocol, worst) {
+                (Protocol::Smtp, None) => Answer::Yes,
+                (Protocol::Smtp, Some(reply)) => Answer::No(reply),
+                (Protocol::Lmtp, _) => Answer::PerRecipient(outcomes),
             }
         })
     }

@@ -1,6 +1,6 @@
 //! The parameters that say when and how urgently: DELIVERBY (RFC 2852), FUTURERELEASE (RFC 4865), MT-PRIORITY (RFC 6710).
 //!
-//! What depends on the time of day is not decided here: the caller has a clock, and the parameters.
+//! What depends on the time of day is decided where the caller has told the date; otherwise the caller has to.
 
 use super::Declared;
 use crate::config::Config;
@@ -43,15 +43,20 @@ pub(crate) fn check_hold_for(
     hold_once(declared)
 }
 
-/// HOLDUNTIL (RFC 4865 section 4).
+/// HOLDUNTIL (RFC 4865 section 4). A time that has passed is none to hold a message until; and whoever names a time must not have it held
+/// for longer than who names an interval.
 pub(crate) fn check_hold_until(
     config: &Config,
     value: Option<&str>,
     declared: &mut Declared,
 ) -> Result<(), &'static Reply> {
     let time = value.and_then(read_date_time).ok_or(&replies::PARAMETER_VALUE)?;
-    if time > config.promises.hold_until_max {
+    if time > config.promises.hold_until(declared.date) {
         return Err(&replies::HOLD_TOO_LONG);
+    }
+    if let Some(date) = declared.date {
+        let left_s = time.checked_sub(date).filter(|left_s| *left_s > 0).ok_or(&replies::HOLD_PAST)?;
+        declared.hold_for_s = u32::try_from(left_s).ok();
     }
     hold_once(declared)
 }

@@ -239,7 +239,10 @@ impl Session {
                 self.reply(&replies::START_MAIL_DATA);
                 self.stage = Stage::Data(data::Reader::new());
             }
-            Verdict::No(refusal) => self.give_up(&refusal, 1),
+            Verdict::No(refusal) => {
+                self.data_refused = true;
+                self.give_up(&refusal, 1);
+            }
         }
     }
 

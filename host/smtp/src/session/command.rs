@@ -3,7 +3,7 @@
 use super::{Asked, Attempt, Identity, Session, Stage, Step};
 use crate::base64;
 use crate::chunk::Chunk;
-use crate::config::Protocol;
+use crate::config::{MixedOutcomes, Protocol};
 use crate::domain::is_hello_name;
 use crate::event::{Body, Close, Credentials, Greeting, Hello, Mail, Question, Recipient};
 use crate::extension::{Extension, Offer};
@@ -51,7 +51,7 @@ pub(crate) fn mail(session: &mut Session, argument: &str) -> Step {
         }
         Path::Mailbox(mailbox) => Some(mailbox),
     };
-    let (parameters, declared) = session.parameters(rest, Of::Mail, Declared::default())?;
+    let (parameters, declared) = session.parameters(rest, Of::Mail, Declared::on(session.date))?;
     let Declared { size, body, utf8, .. } = declared;
     if !utf8 && !argument.is_ascii() {
         return Err(&replies::NON_ASCII_MAILBOX);
@@ -67,6 +67,7 @@ pub(crate) fn rcpt(session: &mut Session, argument: &str) -> Step {
         return Err(&replies::CHUNKS_BEGUN);
     }
     let utf8 = transaction.utf8();
+    let has_recipient = transaction.accepted() > 0;
     let full = transaction.recipients_asked() >= session.config.limits.recipients;
     let path = strip_keyword(argument, "TO:").ok_or(&replies::FORWARD_PATH)?;
     let (path, rest) = session.path(path).map_err(|error| match error.is_bound() {
@@ -80,6 +81,10 @@ pub(crate) fn rcpt(session: &mut Session, argument: &str) -> Step {
         return Err(&replies::NON_ASCII_MAILBOX);
     }
     let (parameters, _) = session.parameters(rest, Of::Recipient, Declared::in_transaction(utf8))?;
+    if session.config.mixed_outcomes == MixedOutcomes::OneRecipient && has_recipient {
+        session.reply(&replies::ONE_RECIPIENT);
+        return Ok(None);
+    }
     if full {
         // Not an error of the client's: RFC 5321 section 4.5.3.1.10 makes it part of how large lists are sent.
         session.reply(&replies::TOO_MANY_RECIPIENTS);
@@ -367,7 +372,7 @@ impl Session {
 
     /// The name and EHLO lines of this server (RFC 5321 section 4.1.1.1), with those of the caller's.
     pub(super) fn greet(&mut self, greeting: Greeting, keywords: &[String]) {
-        let offer = Offer { config: &self.config, mechanisms: self.mechanisms() };
+        let offer = Offer { config: &self.config, mechanisms: self.mechanisms(), date: self.date };
         let mut lines = vec![self.config.hostname.as_str().as_bytes().to_vec()];
         if greeting != Greeting::Helo {
             crate::extension::for_each_line(

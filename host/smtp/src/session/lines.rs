@@ -18,6 +18,10 @@ impl Session {
                 let step = self.run(&line);
                 self.go_on(step)
             }
+            Read::TooLong(Bound::Command) if self.data_refused => {
+                self.close(&replies::MAIL_DATA_REFUSED, Close::OutOfStep);
+                None
+            }
             Read::TooLong(Bound::Command) => self.go_on(Err(&replies::COMMAND_LINE_TOO_LONG)),
             Read::TooLong(Bound::Auth) => self.go_on(Err(&replies::AUTH_LINE_TOO_LONG)),
             Read::TooLong(Bound::Chunk) => {
@@ -57,6 +61,9 @@ impl Session {
     /// Carries out a command line.
     fn run(&mut self, line: &[u8]) -> Step {
         let line = trim_end(line);
+        if self.ends_at(line) {
+            return Ok(None);
+        }
         let end = line.iter().position(|octet| *octet == b' ').unwrap_or(line.len());
         let (verb, argument) = line.split_at_checked(end).unwrap_or((line, b""));
         if line.iter().any(|octet| octet.is_ascii_control()) {
@@ -135,6 +142,7 @@ impl Session {
 
     /// Refuses a command at once, or behind the octets that follow it.
     fn refuse_command(&mut self, row: Option<&Verb>, argument: &str, reply: &'static Reply) -> Step {
+        self.data_refused = row.is_some_and(|row| row.name == "DATA");
         match row.map_or(Octets::None, |row| row.octets) {
             Octets::None => Err(reply),
             Octets::Chunk => {
