@@ -97,6 +97,14 @@ pub(crate) struct Undo {
 }
 
 impl Transaction {
+    /// Whether the client has declared that the body may have any octets (RFC 3030 section 3).
+    pub(crate) fn is_binary(&self) -> bool {
+        let is_binary = |value: &String| value.eq_ignore_ascii_case("BINARYMIME");
+        self.parameters
+            .iter()
+            .any(|parameter| parameter.keyword == "BODY" && parameter.value.as_ref().is_some_and(is_binary))
+    }
+
     /// Remembers a verdict for the plugins that come later. What is over the bound is not remembered.
     pub(crate) fn record(&mut self, plugin: &str, hook: Hook, kind: VerdictKind, recipient: Option<&Mailbox>) {
         if self.verdicts.len() < MAX_VERDICTS {

@@ -170,7 +170,7 @@ mod tests {
         let begun = Instant::now();
         let mut patience = Patience::new(begun);
         let data = wait(Awaited::MailData, 300, true);
-        let mut at = |patience: &mut Patience, now: u32, wait: Wait, until: u32, late: Late| {
+        let at = |patience: &mut Patience, now: u32, wait: Wait, until: u32, late: Late| {
             let found = patience.until(wait, &limits(), begun + SECOND * now);
             assert_eq!(found, (begun + SECOND * until, late), "at {now}");
         };

@@ -89,8 +89,11 @@ impl Host for State {
     }
 
     fn replace_body(&mut self, body: Vec<u8>) -> Edited<()> {
-        self.edit(body.len(), |_, message| {
-            check_lines(&body)?;
+        self.edit(body.len(), |transaction, message| {
+            // What may have any octets when it comes may have them when it is edited (RFC 3030 section 3).
+            if !transaction.is_binary() {
+                check_lines(&body)?;
+            }
             message.replace_body(body);
             Ok(())
         })
