@@ -14,6 +14,7 @@ mod dialogues;
 mod fairness;
 mod load;
 mod misbehaviour;
+mod patience;
 mod process;
 mod support;
 mod tls;

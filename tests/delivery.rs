@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::misbehaviour::base64;
+use crate::support::mailbox::{Stored, new_files};
 use crate::support::{Client, Gateway, log, one_chain, plugin, quickstart, skip};
 
 fn authenticate(client: &mut Client, user: &str, password: &str) -> String {
@@ -184,6 +185,49 @@ fn nobody_continues_our_own_fields() {
     let reply = client.reply();
     assert!(reply.starts_with("550 5.6.0 "), "{reply}");
     assert!(gateway.messages("mail/example.org/bob").is_empty());
+}
+
+/// RFC 3030: a body of any octets is stored as it came, behind a header section that plugins have edited, and edited back.
+#[test]
+fn binary_mail_is_stored_octet_for_octet() {
+    let plugins = [
+        plugin("recorder", "recorder", "[\"log\"]"),
+        plugin("policy", "policy", "[]"),
+        plugin("delivery", "maildir", "[\"log\", \"config\", { maildir = \"mail\" }]") + "config.domains = \"all\"\n",
+    ];
+    let gateway = Gateway::start(&one_chain("[\"recorder\", \"policy\", \"delivery\"]", &plugins.concat()));
+    let mut client = gateway.client();
+    client.expect("EHLO client.example", "250");
+    let mut send = |message: &[u8], expected: &str| {
+        client.expect("MAIL FROM:<a@client.example> BODY=BINARYMIME", "250");
+        client.expect("RCPT TO:<bob@example.org>", "250");
+        let (first, last) = message.split_at(10);
+        client.send(&[format!("BDAT {}\r\n", first.len()).as_bytes(), first].concat());
+        let reply = client.reply();
+        assert!(reply.starts_with("250 "), "{reply}");
+        client.send(&[format!("BDAT {} LAST\r\n", last.len()).as_bytes(), last].concat());
+        let reply = client.reply();
+        assert!(reply.starts_with(expected), "{reply}");
+    };
+    // Every pair of octets, so every CR and LF without the other, and no CRLF at the end.
+    let mut body: Vec<u8> = (0..=255_u8).flat_map(|one| (0..=255_u8).flat_map(move |other| [one, other])).collect();
+    body.extend(b".\r\n.\r\n\n.\r");
+    let header = b"Subject: octets\r\nContent-Transfer-Encoding: binary\r\n";
+    send(&[&header[..], b"\r\n", &body].concat(), "250 2.0.0 ");
+    let files = new_files(&gateway.data.path().join("mail"));
+    let [file] = &files[..] else { panic!("{files:?}") };
+    let octets = Stored::read(file).octets;
+    let at = octets.windows(4).position(|window| window == b"\r\n\r\n").expect("an empty line");
+    assert!(octets[at + 4..] == body, "another body of {} octets", octets.len() - at - 4);
+    let header_stored = String::from_utf8(octets[..at].to_vec()).expect("the header section is text");
+    assert!(header_stored.contains("Subject: octets\r\nContent-Transfer-Encoding: binary"), "{header_stored}");
+    assert!(header_stored.contains("X-Recorder: "), "{header_stored}");
+    // Only the body may be so: a reader that ends lines at a bare LF would find fields that no filter has seen.
+    for header in [&b"Subject: x\nBcc: y"[..], b"Subject: x\rBcc: y", b"Subject: \0", b"\nBcc: y"] {
+        send(&[header, b"\r\n\r\nx"].concat(), "550 5.6.0 Bare CR, bare LF or NUL in the header section");
+    }
+    send(b"no header section\n at all", "550 5.6.0 ");
+    assert_eq!(new_files(&gateway.data.path().join("mail")).len(), 1);
 }
 
 /// More recipients than one call to a plugin takes: each gets the message once.

@@ -48,3 +48,27 @@ fn smtplib_sends() {
     assert!(message.contains(" with ESMTPA id ") && message.contains("\r\nSubject: by smtplib\r\n"), "{message}");
     assert!(message.ends_with("\r\n\r\nGr\u{fc}\u{df}e\r\n.\r\n.dot\r\n"), "{message}");
 }
+
+/// Sends to two and, as a client that queues does, again to whoever was deferred; prints who was.
+const SMTPLIB_AGAIN: &str = r#"
+import smtplib, sys
+
+with smtplib.SMTP("127.0.0.1", int(sys.argv[1]), local_hostname="client.example", timeout=60) as smtp:
+    left = ["alice@example.org", "bob@example.org"]
+    while left:
+        left = [name for name, (code, _) in smtp.sendmail("", left, "Subject: x\r\n\r\nx\r\n").items() if code == 452]
+        print("left", *left)
+"#;
+
+#[test]
+fn smtplib_sends_to_one_after_the_other() {
+    let Some(program) = program("python3", "python3") else { return };
+    let settings = quickstart().replace("chain = \"main\"", "chain = \"main\"\nmixed-outcomes = \"one-recipient\"");
+    let gateway = Gateway::start(&settings);
+    let ended = run(Command::new(program).args(["-I", "-c", SMTPLIB_AGAIN, &gateway.address.port().to_string()]));
+    ended.expect(0, &[]);
+    assert_eq!(ended.stdout.lines().map(str::trim_end).collect::<Vec<_>>(), ["left bob@example.org", "left"]);
+    for mailbox in ["alice", "bob"] {
+        assert_eq!(gateway.messages(&format!("mail/example.org/{mailbox}")).len(), 1, "{mailbox}");
+    }
+}
