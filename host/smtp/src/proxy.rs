@@ -3,21 +3,34 @@
 //!
 //! Only of a listed peer is there anything to be read here: who else could say so would be whoever he likes.
 
+mod vectors;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+pub use vectors::{ProxiedTls, ProxyFacts};
+
 /// What the header says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyHeader {
-    /// The proxy speaks for itself (`LOCAL`, a health check), or does not know (`UNKNOWN`): the ends of the connection hold.
+    /// The proxy speaks for itself (`LOCAL`), as in a health check: the ends of the connection hold.
     Local,
+    /// The proxy speaks for a client, and does not say whence that has come (`UNKNOWN`, or not by TCP): who the client is, nobody
+    /// knows, and above all it is not the proxy.
+    Unknown,
     /// The connection that the proxy has taken.
-    Proxied {
-        /// The client's end.
-        source: SocketAddr,
-        /// The proxy's end.
-        destination: SocketAddr,
-    },
+    Proxied(Box<Proxied>),
+}
+
+/// A connection that a proxy has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxied {
+    /// The client's end.
+    pub source: SocketAddr,
+    /// The proxy's end.
+    pub destination: SocketAddr,
+    /// What else the proxy has told.
+    pub facts: ProxyFacts,
 }
 
 /// Why there is no header. The connection is to be closed without a word.
@@ -29,6 +42,8 @@ pub enum ProxyError {
     Malformed,
     /// It is longer than it may be, or shorter than it says.
     Length,
+    /// Its checksum is another.
+    Checksum,
 }
 
 impl fmt::Display for ProxyError {
@@ -37,6 +52,7 @@ impl fmt::Display for ProxyError {
             ProxyError::NotAHeader => "no PROXY header",
             ProxyError::Malformed => "the PROXY header is malformed",
             ProxyError::Length => "the PROXY header has a wrong length",
+            ProxyError::Checksum => "the PROXY header has a wrong checksum",
         })
     }
 }
@@ -45,7 +61,7 @@ impl std::error::Error for ProxyError {}
 
 impl ProxyHeader {
     /// The most octets of a header: more need not be kept.
-    pub const OCTETS_MAX: usize = 16 + 4096;
+    pub const OCTETS_MAX: usize = FIXED_OCTETS + 4096;
 
     /// Reads a header at the beginning of all that has come. Answers it and its octets, or none while more must come.
     ///
@@ -87,7 +103,7 @@ fn line_header(line: &str) -> Option<ProxyHeader> {
     let rest = line.strip_prefix("PROXY ")?;
     // Whatever stands behind UNKNOWN is to be ignored.
     if rest == "UNKNOWN" || rest.starts_with("UNKNOWN ") {
-        return Some(ProxyHeader::Local);
+        return Some(ProxyHeader::Unknown);
     }
     let mut words = rest.split(' ');
     let read: fn(&str) -> Option<IpAddr> = match words.next()? {
@@ -97,9 +113,8 @@ fn line_header(line: &str) -> Option<ProxyHeader> {
     };
     let (source, destination) = (read(words.next()?)?, read(words.next()?)?);
     let (from, to) = (port(words.next()?)?, port(words.next()?)?);
-    let header =
-        ProxyHeader::Proxied { source: SocketAddr::new(source, from), destination: SocketAddr::new(destination, to) };
-    words.next().is_none().then_some(header)
+    let ends = Ends { source: SocketAddr::new(source, from), destination: SocketAddr::new(destination, to) };
+    words.next().is_none().then(|| ends.with(ProxyFacts::default()))
 }
 
 /// 0 to 65535, without leading zeros or a sign.
@@ -113,7 +128,7 @@ fn port(word: &str) -> Option<u16> {
 fn binary(input: &[u8]) -> Result<Option<(ProxyHeader, usize)>, ProxyError> {
     let mut behind = input.get(SIGNATURE.len()..).unwrap_or_default().iter();
     let command = behind.next().copied();
-    if command.is_some_and(|command| !matches!(command, 0x20 | 0x21)) {
+    if command.is_some_and(|command| !matches!(command, LOCAL | PROXY)) {
         return Err(ProxyError::Malformed);
     }
     let family = behind.next().copied();
@@ -123,41 +138,59 @@ fn binary(input: &[u8]) -> Result<Option<(ProxyHeader, usize)>, ProxyError> {
     let (Some(command), Some(family), Some(high), Some(low)) = (command, family, behind.next(), behind.next()) else {
         return Ok(None);
     };
-    let octets = 16 + usize::from(u16::from_be_bytes([*high, *low]));
+    let octets = FIXED_OCTETS + usize::from(u16::from_be_bytes([*high, *low]));
     if octets > ProxyHeader::OCTETS_MAX {
         return Err(ProxyError::Length);
     }
-    let Some(body) = input.get(16..octets) else {
+    let Some(header) = input.get(..octets) else {
         return Ok(None);
     };
-    let (header, vectors) = match family {
-        0x11 => addresses(body, v4)?,
-        0x21 => addresses(body, v6)?,
-        // Sockets of the file system have 108 octets for each path.
-        0x31 | 0x32 => (ProxyHeader::Local, body.get(216..).ok_or(ProxyError::Length)?),
-        // Not a stream of ours: to be ignored with all that is there.
-        _ => (ProxyHeader::Local, &[][..]),
-    };
-    if command == 0x20 {
+    if command == LOCAL {
         return Ok(Some((ProxyHeader::Local, octets)));
     }
-    check_vectors(vectors)?;
+    let header = match family {
+        0x11 => {
+            let (ends, begin) = addresses(header, v4)?;
+            ends.with(vectors::read(header, begin)?)
+        }
+        0x21 => {
+            let (ends, begin) = addresses(header, v6)?;
+            ends.with(vectors::read(header, begin)?)
+        }
+        0x31 | 0x32 => {
+            vectors::read(header, FIXED_OCTETS + PATHS_OCTETS)?;
+            ProxyHeader::Unknown
+        }
+        // Not a stream of ours: to be ignored with all that is there.
+        _ => ProxyHeader::Unknown,
+    };
     Ok(Some((header, octets)))
+}
+
+/// The ends of a connection.
+struct Ends {
+    source: SocketAddr,
+    destination: SocketAddr,
+}
+
+impl Ends {
+    fn with(self, facts: ProxyFacts) -> ProxyHeader {
+        let Ends { source, destination } = self;
+        ProxyHeader::Proxied(Box::new(Proxied { source, destination, facts }))
+    }
 }
 
 type Address<'a> = (IpAddr, &'a [u8]);
 
-/// Two addresses, two ports, and what stands behind them.
-fn addresses<'a>(
-    body: &'a [u8],
-    read: fn(&'a [u8]) -> Option<Address<'a>>,
-) -> Result<(ProxyHeader, &'a [u8]), ProxyError> {
+/// Two addresses and two ports, and where in the header they end.
+fn addresses(header: &[u8], read: fn(&[u8]) -> Option<Address<'_>>) -> Result<(Ends, usize), ProxyError> {
+    let body = header.get(FIXED_OCTETS..).ok_or(ProxyError::Length)?;
     let (source, rest) = read(body).ok_or(ProxyError::Length)?;
     let (destination, rest) = read(rest).ok_or(ProxyError::Length)?;
-    let ([a, b, c, d], vectors) = rest.split_first_chunk::<4>().ok_or(ProxyError::Length)?;
+    let ([a, b, c, d], behind) = rest.split_first_chunk::<4>().ok_or(ProxyError::Length)?;
     let source = SocketAddr::new(source, u16::from_be_bytes([*a, *b]));
     let destination = SocketAddr::new(destination, u16::from_be_bytes([*c, *d]));
-    Ok((ProxyHeader::Proxied { source, destination }, vectors))
+    Ok((Ends { source, destination }, header.len() - behind.len()))
 }
 
 fn v4(octets: &[u8]) -> Option<Address<'_>> {
@@ -168,48 +201,57 @@ fn v6(octets: &[u8]) -> Option<Address<'_>> {
     octets.split_first_chunk::<16>().map(|(address, rest)| (IpAddr::V6(Ipv6Addr::from(*address)), rest))
 }
 
-/// What else a proxy tells, as type, length and value, is not used. But where a length lies, nothing is to be believed.
-fn check_vectors(mut vectors: &[u8]) -> Result<(), ProxyError> {
-    while let Some(([_, high, low], rest)) = vectors.split_first_chunk::<3>() {
-        vectors = rest.get(usize::from(u16::from_be_bytes([*high, *low]))..).ok_or(ProxyError::Length)?;
-    }
-    if vectors.is_empty() { Ok(()) } else { Err(ProxyError::Length) }
-}
-
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+/// Version and command.
+const LOCAL: u8 = 0x20;
+const PROXY: u8 = 0x21;
+/// What stands before the addresses of version 2.
+const FIXED_OCTETS: usize = 16;
+/// Sockets of the file system have 108 octets for each path.
+const PATHS_OCTETS: usize = 216;
 const TEXT_OCTETS_MAX: usize = 107;
 
 #[cfg(test)]
 mod tests {
-    use super::{ProxyError, ProxyHeader, SIGNATURE};
+    use super::{Proxied, ProxyError, ProxyFacts, ProxyHeader, SIGNATURE};
+
+    const LOCAL: Result<Found<'_>, ProxyError> = Ok(Found::Local);
+    const UNKNOWN: Result<Found<'_>, ProxyError> = Ok(Found::Unknown);
+
+    /// What a header is expected to say.
+    enum Found<'a> {
+        Local,
+        Unknown,
+        Ends(&'a str, &'a str),
+    }
 
     /// A header, cut at every octet, says so only when it is whole, and takes nothing of what follows.
-    fn check(header: &[u8], expected: Result<Option<(&str, &str)>, ProxyError>) {
-        let proxied = |(source, destination): (&str, &str)| ProxyHeader::Proxied {
-            source: source.parse().unwrap(),
-            destination: destination.parse().unwrap(),
-        };
+    fn check(header: &[u8], expected: Result<Found<'_>, ProxyError>) {
         let input = [header, b"EHLO x\r\n"].concat();
         let found = ProxyHeader::read(&input);
-        match expected {
-            Ok(ends) => {
-                let expected = ends.map_or(ProxyHeader::Local, proxied);
-                assert_eq!(found, Ok(Some((expected, header.len()))), "{header:?}");
-                for end in 0..header.len() {
-                    assert_eq!(ProxyHeader::read(&input[..end]), Ok(None), "{header:?} {end}");
-                }
-            }
-            Err(error) => assert_eq!(found, Err(error), "{header:?}"),
+        let expected = match expected {
+            Ok(Found::Local) => ProxyHeader::Local,
+            Ok(Found::Unknown) => ProxyHeader::Unknown,
+            Ok(Found::Ends(source, destination)) => ProxyHeader::Proxied(Box::new(Proxied {
+                source: source.parse().unwrap(),
+                destination: destination.parse().unwrap(),
+                facts: ProxyFacts::default(),
+            })),
+            Err(error) => return assert_eq!(found, Err(error), "{header:?}"),
+        };
+        assert_eq!(found, Ok(Some((expected, header.len()))), "{header:?}");
+        for end in 0..header.len() {
+            assert_eq!(ProxyHeader::read(&input[..end]), Ok(None), "{header:?} {end}");
         }
     }
 
     #[test]
     fn lines() {
-        let v4 = Ok(Some(("192.0.2.1:1111", "192.0.2.2:25")));
+        let v4 = Ok(Found::Ends("192.0.2.1:1111", "192.0.2.2:25"));
         check(b"PROXY TCP4 192.0.2.1 192.0.2.2 1111 25\r\n", v4);
-        check(b"PROXY TCP6 2001:db8::1 ::1 65535 0\r\n", Ok(Some(("[2001:db8::1]:65535", "[::1]:0"))));
-        check(b"PROXY UNKNOWN\r\n", Ok(None));
-        check(b"PROXY UNKNOWN ffff::1 what ever\r\n", Ok(None));
+        check(b"PROXY TCP6 2001:db8::1 ::1 65535 0\r\n", Ok(Found::Ends("[2001:db8::1]:65535", "[::1]:0")));
+        check(b"PROXY UNKNOWN\r\n", UNKNOWN);
+        check(b"PROXY UNKNOWN ffff::1 what ever\r\n", UNKNOWN);
         for header in [
             "PROXY TCP4 192.0.2.1 192.0.2.2 1111\r\n",
             "PROXY TCP4 192.0.2.1 192.0.2.2 1111 25 1\r\n",
@@ -228,7 +270,7 @@ mod tests {
         ] {
             check(header.as_bytes(), Err(ProxyError::Malformed));
         }
-        check(format!("PROXY UNKNOWN {}\r\n", "x".repeat(91)).as_bytes(), Ok(None));
+        check(format!("PROXY UNKNOWN {}\r\n", "x".repeat(91)).as_bytes(), UNKNOWN);
         check(format!("PROXY UNKNOWN {}\r\n", "x".repeat(93)).as_bytes(), Err(ProxyError::Length));
         for text in ["EHLO x\r\n", "proxy TCP4", "PROXYTCP4", "\r\n\r\nEHLO"] {
             check(text.as_bytes(), Err(ProxyError::NotAHeader));
@@ -246,16 +288,16 @@ mod tests {
             [SIGNATURE, &[command, family], &length.to_be_bytes(), body].concat()
         };
         let v4 = [192, 0, 2, 1, 192, 0, 2, 2, 0x04, 0x57, 0, 25];
-        let expected = Ok(Some(("192.0.2.1:1111", "192.0.2.2:25")));
-        check(&header(0x21, 0x11, 12, &v4), expected);
-        check(&header(0x21, 0x11, 17, &[&v4[..], &[1, 0, 2, 5, 5]].concat()), expected);
+        let expected = || Ok(Found::Ends("192.0.2.1:1111", "192.0.2.2:25"));
+        check(&header(0x21, 0x11, 12, &v4), expected());
+        check(&header(0x21, 0x11, 17, &[&v4[..], &[4, 0, 2, 5, 5]].concat()), expected());
         let v6 = [&[0; 15][..], &[1], &[0; 15], &[2], &[0, 1, 0, 2]].concat();
-        check(&header(0x21, 0x21, 36, &v6), Ok(Some(("[::1]:1", "[::2]:2"))));
-        check(&header(0x20, 0x00, 0, b""), Ok(None));
-        check(&header(0x20, 0x11, 12, &v4), Ok(None));
-        check(&header(0x21, 0x00, 3, b"xyz"), Ok(None));
-        check(&header(0x21, 0x12, 12, &v4), Ok(None));
-        check(&header(0x21, 0x31, 216, &[0; 216]), Ok(None));
+        check(&header(0x21, 0x21, 36, &v6), Ok(Found::Ends("[::1]:1", "[::2]:2")));
+        check(&header(0x20, 0x00, 0, b""), LOCAL);
+        check(&header(0x20, 0x11, 12, &v4), LOCAL);
+        check(&header(0x21, 0x00, 3, b"xyz"), UNKNOWN);
+        check(&header(0x21, 0x12, 12, &v4), UNKNOWN);
+        check(&header(0x21, 0x31, 216, &[0; 216]), UNKNOWN);
         // Lengths that lie.
         check(&header(0x21, 0x11, 11, &v4[..11]), Err(ProxyError::Length));
         check(&header(0x21, 0x11, 0, b""), Err(ProxyError::Length));
