@@ -109,7 +109,7 @@ pub enum Question {
     /// are said once for each accepted recipient.
     Message,
     /// VRFY with its argument, which is ASCII unless the client said SMTPUTF8 behind it (RFC 6531 section 3.7.4).
-    /// `Reply`; `Default` is 252.
+    /// `Reply`, which may be beyond ASCII (the session knows who may hear that); `Default` is 252.
     Verify(String),
     /// EXPN with its argument, as VRFY. `Reply`; `Default` is 502.
     Expand(String),

@@ -25,6 +25,9 @@ pub static MESSAGE_OK: Reply = Reply::fixed(250, (2, 0, 0), "Message accepted");
 /// VRFY that nobody answers (RFC 5321 section 3.5.3).
 pub static CANNOT_VERIFY: Reply =
     Reply::fixed(252, (2, 5, 0), "Cannot verify, but will accept the message and attempt delivery");
+/// The reply to VRFY or EXPN would go beyond ASCII, and the client did not say SMTPUTF8 (RFC 6531 section 3.7.4.2).
+pub static UTF8_REPLY_NEEDED: Reply =
+    Reply::fixed(252, (2, 6, 8), "The reply would be in UTF-8: say SMTPUTF8 behind the command to have it");
 
 /// DATA.
 pub static START_MAIL_DATA: Reply = Reply::plain(354, "Start mail data, end with <CRLF>.<CRLF>");

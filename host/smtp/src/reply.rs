@@ -48,7 +48,7 @@ impl fmt::Display for Enhanced {
 pub struct Reply {
     code: u16,
     enhanced: Option<Enhanced>,
-    /// Lines of printable ASCII, joined by LF.
+    /// Lines of printable characters, joined by LF; ASCII, unless `beyond_ascii` has made it.
     text: Cow<'static, str>,
 }
 
@@ -66,6 +66,24 @@ impl Reply {
     /// # Errors
     /// See [`ReplyError`].
     pub fn new<L: AsRef<str>>(code: u16, enhanced: Option<Enhanced>, lines: &[L]) -> Result<Reply, ReplyError> {
+        let mut reply = Reply::beyond_ascii(code, enhanced, lines)?;
+        if !reply.is_ascii() {
+            let ascii = reply.text.chars().map(|character| if character.is_ascii() { character } else { '?' });
+            reply.text = Cow::Owned(ascii.collect());
+        }
+        Ok(reply)
+    }
+
+    /// As [`new`](Reply::new), but characters beyond ASCII stay. It is for answers to VRFY and EXPN: the session sends it where the client
+    /// has said SMTPUTF8 (RFC 6531 section 3.7.4.2).
+    ///
+    /// # Errors
+    /// See [`ReplyError`].
+    pub fn beyond_ascii<L: AsRef<str>>(
+        code: u16,
+        enhanced: Option<Enhanced>,
+        lines: &[L],
+    ) -> Result<Reply, ReplyError> {
         if !is_code(code) || code / 100 == 3 {
             return Err(ReplyError::Code(code));
         }
@@ -127,6 +145,11 @@ impl Reply {
     /// The lines of its text.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
         self.text.split('\n')
+    }
+
+    /// Whether all of its text is ASCII.
+    pub fn is_ascii(&self) -> bool {
+        self.text.is_ascii()
     }
 
     /// Whether it is a 2yz.
@@ -243,7 +266,7 @@ fn joined<L: AsRef<str>>(lines: &[L]) -> Result<String, ReplyError> {
             if character.is_control() {
                 return Err(ReplyError::Control(character));
             }
-            text.push(if character.is_ascii() { character } else { '?' });
+            text.push(character);
         }
     }
     Ok(text)
@@ -296,6 +319,8 @@ mod tests {
         check(450, Some((4, 999, 10)), &["a", "", "b"], "450-4.999.10 a\r\n450-4.999.10 \r\n450 4.999.10 b\r\n");
         check(554, None, &["gr\u{fc}\u{df}e \u{1f980}"], "554 5.7.1 gr??e ?\r\n");
         check(451, None, &[], "451 4.7.1 Not now, try again later\r\n");
+        let reply = Reply::beyond_ascii(250, None, &["gr\u{fc}n"]).unwrap();
+        assert!(!reply.is_ascii() && reply.lines().eq(["gr\u{fc}n"]));
     }
 
     #[test]

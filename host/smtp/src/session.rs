@@ -2,6 +2,7 @@
 
 mod answers;
 pub(crate) mod command;
+mod group;
 mod lines;
 mod mail_data;
 mod stray;
@@ -51,6 +52,7 @@ pub struct Session {
     auth_failures: u32,
     idle_commands: u32,
     transactions: u32,
+    illegal_pipelining: u32,
 }
 
 /// What is expected next.
@@ -87,17 +89,29 @@ enum Asked {
     Hello(Greeting),
     Starttls,
     Authenticate(Attempt),
-    Mail { body: Body, utf8: bool },
+    Mail {
+        body: Body,
+        utf8: bool,
+    },
     Recipient,
     Data,
     FirstChunk(Chunk),
     Chunk(Chunk),
     Message,
-    Verify,
-    Expand,
-    Xclient { has_login: bool },
+    /// `utf8`: the reply may be beyond ASCII.
+    Verify {
+        utf8: bool,
+    },
+    Expand {
+        utf8: bool,
+    },
+    Xclient {
+        has_login: bool,
+    },
     Xforward,
-    Command { default: &'static Reply },
+    Command {
+        default: &'static Reply,
+    },
 }
 
 /// What the answer about credentials leads to.
@@ -180,6 +194,7 @@ impl Session {
             auth_failures: 0,
             idle_commands: 0,
             transactions: 0,
+            illegal_pipelining: 0,
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Verb {
     pub(crate) idle: Idle,
     /// Whether mail data follows in the same stream, which has to be skipped when the command is refused.
     pub(crate) octets: Octets,
+    /// Where in a group of commands it may stand (RFC 2920 section 3.1).
+    pub(crate) group: Group,
     /// Whether its argument may be beyond ASCII where SMTPUTF8 is offered (RFC 6531 sections 3.4 and 3.7.4).
     pub(crate) utf8: Utf8,
     /// The reply to an argument that is not ASCII, where it may not be.
@@ -68,6 +70,14 @@ pub(crate) enum Octets {
     Chunk,
 }
 
+/// Where in a group of commands a command may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    Anywhere,
+    /// Its reply has to be waited for. So it is with all that no standard allows elsewhere.
+    Last,
+}
+
 /// Whether a command knows the parameter SMTPUTF8, or stands in a transaction that does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Utf8 {
@@ -85,13 +95,15 @@ const PLAIN: Verb = Verb {
     clear: Clear::Refused,
     idle: Idle::Counted,
     octets: Octets::None,
+    group: Group::Last,
     utf8: Utf8::Never,
     non_ascii: &replies::NON_ASCII_ARGUMENT,
     run: command::not_implemented,
 };
 
 /// A part of a transaction.
-const MAIL: Verb = Verb { needs: Needs::Greeting, access: Access::Authenticated, idle: Idle::Free, ..PLAIN };
+const MAIL: Verb =
+    Verb { needs: Needs::Greeting, access: Access::Authenticated, idle: Idle::Free, group: Group::Anywhere, ..PLAIN };
 
 /// The frequent ones first.
 static VERBS: [Verb; 24] = [
@@ -111,7 +123,7 @@ static VERBS: [Verb; 24] = [
         run: command::mail,
         ..MAIL
     },
-    Verb { name: "DATA", syntax: "DATA", run: command::data, ..MAIL },
+    Verb { name: "DATA", syntax: "DATA", group: Group::Last, run: command::data, ..MAIL },
     Verb {
         name: "BDAT",
         syntax: "BDAT octets [LAST]",
@@ -139,7 +151,7 @@ static VERBS: [Verb; 24] = [
         ..PLAIN
     },
     Verb { name: "QUIT", syntax: "QUIT", clear: Clear::Allowed, idle: Idle::Free, run: command::quit, ..PLAIN },
-    Verb { name: "RSET", syntax: "RSET", clear: Clear::Allowed, run: command::rset, ..PLAIN },
+    Verb { name: "RSET", syntax: "RSET", clear: Clear::Allowed, group: Group::Anywhere, run: command::rset, ..PLAIN },
     Verb { name: "NOOP", syntax: "NOOP [text]", clear: Clear::Allowed, run: command::noop, ..PLAIN },
     Verb {
         name: "STARTTLS",
@@ -184,9 +196,9 @@ static VERBS: [Verb; 24] = [
     Verb { name: "TURN", ..PLAIN },
     Verb { name: "BURL", ..PLAIN },
     // Obsolete (RFC 5321 appendix F.6).
-    Verb { name: "SEND", ..PLAIN },
-    Verb { name: "SOML", ..PLAIN },
-    Verb { name: "SAML", ..PLAIN },
+    Verb { name: "SEND", group: Group::Anywhere, ..PLAIN },
+    Verb { name: "SOML", group: Group::Anywhere, ..PLAIN },
+    Verb { name: "SAML", group: Group::Anywhere, ..PLAIN },
     // Only from listed proxies can they be believed.
     Verb {
         name: "XCLIENT",
@@ -203,6 +215,7 @@ static VERBS: [Verb; 24] = [
         extension: Some(Extension::XForward),
         needs: Needs::Ehlo,
         idle: Idle::Free,
+        group: Group::Anywhere,
         run: command::xforward,
         ..PLAIN
     },

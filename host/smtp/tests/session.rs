@@ -722,3 +722,66 @@ fn a_trusted_proxy() {
     assert_eq!(client.read("XCLIENT NAME=a\r\nXFORWARD NAME=a\r\n"), [Came::Wait]);
     assert!(client.output().ends_with(&"502 5.5.1 Command not implemented\r\n".repeat(2)));
 }
+
+/// How often a client that sends each of these in one go, after a banner, did not wait where it had to.
+fn pipelined(writes: &[&str], change: impl Fn(&mut Config)) -> u32 {
+    let mut client = Client::new_where(change);
+    client.say("", Answer::Yes);
+    for write in writes {
+        let mut rest = write.as_bytes();
+        loop {
+            let (taken, event) = client.session.advance(rest);
+            rest = &rest[taken..];
+            match event {
+                Event::Ask(Question::Authenticate { .. }) => client.session.answer(Answer::Authenticated),
+                Event::Ask(_) => client.session.answer(Answer::Yes),
+                Event::MailData(_) | Event::Reset => {}
+                Event::StartTls => {
+                    client.session.secured(TlsFacts::default());
+                    rest = &[];
+                }
+                Event::Wait if rest.is_empty() => break,
+                Event::Wait => {}
+                Event::Close(_) => break,
+            }
+        }
+    }
+    client.session.illegal_pipelining()
+}
+
+#[test]
+fn groups_of_commands() {
+    const GROUP: &str = "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@example.org>\r\n";
+    let check = |writes: &[&str], expected: u32| assert_eq!(pipelined(writes, |_| {}), expected, "{writes:?}");
+    let (data, chunks) = (format!("{GROUP}DATA\r\n"), format!("{GROUP}BDAT 3\r\nx\r\nBDAT 3 LAST\r\nx\r\n"));
+    let behind_message = format!("x\r\n.\r\nRSET\r\n{GROUP}DATA\r\n");
+    // RFC 2920 section 3.1, and RFC 3030 section 4.2.
+    check(&["EHLO x\r\n", &data, &behind_message, "x\r\n.\r\n", "NOOP\r\n", "QUIT\r\n"], 0);
+    check(&["EHLO x\r\n", &chunks, &format!("{chunks}{GROUP}{chunks}"), "QUIT\r\n"], 0);
+    check(&["EHLO x\r\n", &format!("{chunks}QUIT\r\n")], 0);
+    // Commands that have to be the last.
+    check(&["EHLO x\r\nRSET\r\n"], 1);
+    check(&["EHLO x\r\nEHLO y\r\nNOOP\r\nRSET\r\n"], 3);
+    check(&["EHLO x\r\n", &format!("{data}x\r\n.\r\n")], 1);
+    for command in ["NOOP", "VRFY a", "EXPN a", "HELP", "noop x", "XODD", "\x01", "DATA", "AUTH PLAIN AGEAYg=="] {
+        check(&["EHLO x\r\n", &format!("{command}\r\nRSET\r\n")], 1);
+        check(&["EHLO x\r\n", &format!("RSET\r\n{command}\r\n"), "RSET\r\n"], 0);
+    }
+    // An exchange: the command, and each of its lines.
+    check(&["EHLO x\r\n", "AUTH PLAIN\r\nAGEAYg==\r\nRSET\r\n"], 2);
+    check(&["EHLO x\r\n", "AUTH PLAIN\r\n", "AGEAYg==\r\n"], 0);
+    // What stands in clear behind STARTTLS is thrown away, and remembered.
+    let with_tls = |config: &mut Config| config.tls.starttls = true;
+    assert_eq!(pipelined(&["EHLO x\r\n", "STARTTLS\r\nRSET\r\n", "EHLO x\r\n"], with_tls), 1);
+    // Without PIPELINING nothing goes together; but the octets of a chunk are no command.
+    check(&["HELO x\r\n", GROUP, "DATA\r\n", "x\r\n.\r\nRSET\r\n"], 2);
+    check(&["RSET\r\nRSET\r\n"], 1);
+    check(&["HELO x\r\n", "RSET\r\n", "RSET\r\n", "QUIT\r\n"], 0);
+    let without = |config: &mut Config| config.extensions = Extensions::default().without(Extension::Pipelining);
+    assert_eq!(pipelined(&["EHLO x\r\n", GROUP], without), 1);
+    let one_by_one = ["EHLO x\r\n", "MAIL FROM:<>\r\n", "RCPT TO:<c@example.org>\r\n", "BDAT 3 LAST\r\nx\r\n"];
+    assert_eq!(pipelined(&one_by_one, without), 0);
+    assert_eq!(pipelined(&[&one_by_one[..3], &["BDAT 3 LAST\r\nx\r\nRSET\r\n"]].concat(), without), 1);
+    // Cut between command and command, nobody can see it.
+    check(&["EHLO x\r\n", "NOOP\r\n", "RSET\r\n"], 0);
+}

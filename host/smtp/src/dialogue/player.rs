@@ -236,6 +236,9 @@ impl Policy {
             Question::Verify(text) | Question::Expand(text) if text == "alice" => {
                 Answer::reply(250, "<alice@example.org>")
             }
+            Question::Verify(text) | Question::Expand(text) if ["zoe", "zo\u{eb}"].contains(&text.as_str()) => {
+                Reply::beyond_ascii(250, None, &["<zo\u{eb}@example.org>"]).map_or(Answer::Default, Answer::Reply)
+            }
             Question::Verify(_) | Question::Expand(_) => Answer::Default,
             Question::Command { verb, .. } if verb == "XCOFFEE" => Answer::reply(250, "policy says yes"),
             Question::Command { .. } => Answer::Default,

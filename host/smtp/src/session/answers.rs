@@ -59,8 +59,8 @@ impl Session {
             Asked::FirstChunk(chunk) => self.first_chunk_answered(chunk, answer.into()),
             Asked::Chunk(chunk) => self.chunk_answered(chunk, answer.into()),
             Asked::Message => self.message_answered(answer),
-            Asked::Verify => self.text_answered(answer, &replies::CANNOT_VERIFY),
-            Asked::Expand => self.text_answered(answer, &replies::NOT_IMPLEMENTED),
+            Asked::Verify { utf8 } => self.text_answered(permitted(answer, utf8), &replies::CANNOT_VERIFY),
+            Asked::Expand { utf8 } => self.text_answered(permitted(answer, utf8), &replies::NOT_IMPLEMENTED),
             Asked::Xclient { has_login } => self.xclient_answered(has_login, answer.into()),
             Asked::Xforward => self.xforward_answered(answer.into()),
             Asked::Command { default } => self.text_answered(answer, default),
@@ -135,6 +135,7 @@ impl Session {
             Verdict::Yes | Verdict::Default => {
                 self.stage = Stage::Connected;
                 self.standing = Standing::New;
+                self.illegal_pipelining = 0;
                 self.identity = if has_login { Identity::Proved } else { Identity::Unknown };
             }
             Verdict::No(refusal) => self.refuse(&refusal),
@@ -353,5 +354,24 @@ impl Session {
                 Verdict::Yes | Verdict::Default => self.reply(&replies::LOCAL_ERROR),
             },
         }
+    }
+}
+
+/// RFC 6531 section 3.7.4.2: a reply beyond ASCII is for a client that has said SMTPUTF8 with this very command; others hear that there
+/// is one.
+fn permitted(answer: Answer, utf8: bool) -> Answer {
+    match &answer {
+        Answer::Reply(reply) if !utf8 && !reply.is_ascii() => Answer::Reply(replies::UTF8_REPLY_NEEDED.clone()),
+        Answer::Reply(_)
+        | Answer::Yes
+        | Answer::No(_)
+        | Answer::Close(_)
+        | Answer::Greet { .. }
+        | Answer::Authenticated
+        | Answer::AuthenticationFailed
+        | Answer::AuthenticationUnavailable
+        | Answer::ScramKeys(_)
+        | Answer::PerRecipient(_)
+        | Answer::Default => answer,
     }
 }

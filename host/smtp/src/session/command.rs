@@ -153,14 +153,14 @@ pub(crate) fn quit(session: &mut Session, argument: &str) -> Step {
 
 /// RFC 5321 section 4.1.1.6.
 pub(crate) fn vrfy(session: &mut Session, argument: &str) -> Step {
-    let argument = session.text(argument)?;
-    Ok(session.question(Asked::Verify, Question::Verify(argument)))
+    let (argument, utf8) = session.text(argument)?;
+    Ok(session.question(Asked::Verify { utf8 }, Question::Verify(argument)))
 }
 
 /// RFC 5321 section 4.1.1.7.
 pub(crate) fn expn(session: &mut Session, argument: &str) -> Step {
-    let argument = session.text(argument)?;
-    Ok(session.question(Asked::Expand, Question::Expand(argument)))
+    let (argument, utf8) = session.text(argument)?;
+    Ok(session.question(Asked::Expand { utf8 }, Question::Expand(argument)))
 }
 
 /// RFC 5321 section 4.1.1.8.
@@ -343,8 +343,9 @@ impl Session {
         read_parameters(text, of, declared, &self.config, |extension| self.has(extension))
     }
 
-    /// The argument of VRFY or EXPN, without the parameter that lets it go beyond ASCII (RFC 6531 section 3.7.4).
-    fn text(&self, argument: &str) -> Result<String, &'static Reply> {
+    /// The argument of VRFY or EXPN, without the parameter that lets it and its reply go beyond ASCII (RFC 6531 section 3.7.4.2),
+    /// and whether that was said.
+    fn text(&self, argument: &str) -> Result<(String, bool), &'static Reply> {
         let parameter = argument.rsplit_once(' ').filter(|(_, last)| last.eq_ignore_ascii_case("SMTPUTF8"));
         let (text, utf8) = match parameter.filter(|_| self.has(Extension::SmtpUtf8)) {
             Some((text, _)) => (text.trim_ascii_end(), true),
@@ -356,7 +357,7 @@ impl Session {
         if !utf8 && !text.is_ascii() {
             return Err(&replies::NON_ASCII_MAILBOX);
         }
-        Ok(text.to_owned())
+        Ok((text.to_owned(), utf8))
     }
 
     /// Whether there is somebody to send mail data to.

@@ -15,6 +15,7 @@ impl Session {
         let bounds = Bounds::Command { command: limits.command_line_octets, auth: limits.auth_line_octets };
         match self.line.read(input, bounds) {
             Read::Line(line) => {
+                self.look_behind_command(&line, input);
                 let step = self.run(&line);
                 self.go_on(step)
             }
@@ -38,6 +39,7 @@ impl Session {
         if matches!(read, Read::More) {
             return Some(Event::Wait);
         }
+        self.look_behind_response(input);
         let Stage::Exchange(exchange) = std::mem::replace(&mut self.stage, Stage::Command) else {
             return None;
         };

@@ -13,7 +13,11 @@ impl Session {
         let Stage::Data(reader) = &mut self.stage else {
             return None;
         };
-        match reader.read(input, &self.config.limits) {
+        let read = reader.read(input, &self.config.limits);
+        if matches!(read, Read::End(_)) {
+            self.look_behind_octets(input);
+        }
+        match read {
             Read::Piece(piece) => Some(Event::MailData(piece)),
             Read::More => Some(Event::Wait),
             Read::End(None) => Some(self.ask(Asked::Message, Question::Message)),
@@ -43,6 +47,7 @@ impl Session {
         }
         let last = *last;
         let fault = if last { message.end() } else { message.fault() };
+        self.look_behind_octets(input);
         self.stage = Stage::Command;
         match fault {
             Some(fault) if last => self.refuse_message(&Refusal::of(fault)),
@@ -63,6 +68,7 @@ impl Session {
         if *left > 0 {
             return Some(Event::Wait);
         }
+        self.look_behind_octets(input);
         if let Stage::SkippedChunk { refusal, copies, .. } = std::mem::replace(&mut self.stage, Stage::Command) {
             self.give_up(&refusal, copies);
         }
