@@ -48,6 +48,8 @@ fn run(chain: &Arc<Chain>) -> Run {
         hello: None,
         tls: None,
         identity: None,
+        early_talker: false,
+        illegal_pipelining: 0,
     };
     Run::new(chain.clone(), session)
 }

@@ -35,6 +35,10 @@ pub struct SessionFacts {
     pub tls: Option<TlsLayer>,
     /// Who the client has proved to be.
     pub identity: Option<ClientIdentity>,
+    /// Whether the client has talked before the banner.
+    pub early_talker: bool,
+    /// How often it has not waited for a reply where it had to.
+    pub illegal_pipelining: u32,
 }
 
 pub use crate::bindings::postgate::mail::session::{ClientHello, ClientIdentity, Greeting, TlsLayer};

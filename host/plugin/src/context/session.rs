@@ -35,6 +35,14 @@ impl Host for State {
         Ok(self.context()?.session.identity.clone())
     }
 
+    fn early_talker(&mut self) -> wasmtime::Result<bool> {
+        Ok(self.context()?.session.early_talker)
+    }
+
+    fn illegal_pipelining(&mut self) -> wasmtime::Result<u32> {
+        Ok(self.context()?.session.illegal_pipelining)
+    }
+
     fn note(&mut self, name: String) -> wasmtime::Result<Option<String>> {
         Ok(self.context()?.notes.note(&name).map(str::to_owned))
     }

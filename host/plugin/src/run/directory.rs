@@ -61,13 +61,13 @@ impl Run {
         checked(reply, Class::Any).map_err(|detail| self.bad_answer(detail))
     }
 
-    /// 250 with a line for each entry (RFC 5321 section 3.5.1).
+    /// 250 with a line for each entry (RFC 5321 section 3.5.1), perhaps beyond ASCII.
     fn entries(&self, entries: &[DirectoryEntry]) -> Result<Reply, Failure> {
         if entries.is_empty() {
             return Err(self.bad_answer("a list without members".to_owned()));
         }
         let lines: Result<Vec<_>, _> = entries.iter().map(line).collect();
-        let reply = lines.and_then(|lines| Reply::new(250, None, &lines).map_err(|error| error.to_string()));
+        let reply = lines.and_then(|lines| Reply::beyond_ascii(250, None, &lines).map_err(|error| error.to_string()));
         reply.map_err(|detail| self.bad_answer(detail))
     }
 
@@ -86,10 +86,10 @@ impl Run {
 fn line(entry: &DirectoryEntry) -> Result<String, String> {
     let mailbox = postgate_smtp::Mailbox::try_from(&entry.mailbox).map_err(|error| error.to_string())?;
     match entry.full_name.as_deref() {
-        Some(name) if name.bytes().all(|octet| matches!(octet, b' '..=b'~') && !matches!(octet, b'<' | b'>')) => {
+        Some(name) if !name.contains(|character: char| character.is_control() || matches!(character, '<' | '>')) => {
             Ok(format!("{name} <{mailbox}>"))
         }
-        Some(_) => Err("a full name is not printable ASCII without angle brackets".to_owned()),
+        Some(_) => Err("a full name has a control character or an angle bracket".to_owned()),
         None => Ok(format!("<{mailbox}>")),
     }
 }

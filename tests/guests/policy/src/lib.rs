@@ -11,18 +11,26 @@
 //! | BDAT chunk | of 13 octets | rejected with 554 |
 //! | verb | `XCOFFEE` | 250 |
 //! | argument of VRFY and EXPN | `alice` | found |
+//! | the same | `zoe`, `zoë` | found, with a mailbox beyond ASCII |
+//! | anything before the banner | | rejected with 554 |
 //! | token | `wonderland` | right, for every user |
 //! | local part of a recipient, at delivery | `late-CODE` | failed with that code; all others are the next plugin's |
 
 use postgate_sdk::hook::{
-    Authenticate, Authentication, Chunk, Command, Credentials, Deliver, Expand, Expansion, Hello, HelloAnswer, Mail,
+    Authenticate, Authentication, Chunk, Command, Connect, Credentials, Deliver, Expand, Expansion, Hello, HelloAnswer, Mail,
     Message, MessageVerdict, Outcome, Recipient, Verification, Verify,
 };
 use postgate_sdk::{DirectoryEntry, Mailbox, Parameter, Reply, Verdict, export, mail_data, session};
 
 struct Policy;
 
-export!(Policy: hello, authenticate, mail, recipient, chunk, message, deliver, verify, expand, command);
+export!(Policy: connect, hello, authenticate, mail, recipient, chunk, message, deliver, verify, expand, command);
+
+impl Connect for Policy {
+    fn on_connect() -> Verdict {
+        if session::early_talker() { Verdict::Reject(no(554)) } else { Verdict::Next }
+    }
+}
 
 impl Hello for Policy {
     fn on_hello() -> HelloAnswer {
@@ -90,13 +98,13 @@ fn late(recipient: &Mailbox) -> Option<Outcome> {
 
 impl Verify for Policy {
     fn on_verify(argument: String) -> Verification {
-        if argument == "alice" { Verification::Found(alice()) } else { Verification::Next }
+        person(&argument).map_or(Verification::Next, Verification::Found)
     }
 }
 
 impl Expand for Policy {
     fn on_expand(argument: String) -> Expansion {
-        if argument == "alice" { Expansion::Members(vec![alice()]) } else { Expansion::Next }
+        person(&argument).map_or(Expansion::Next, |person| Expansion::Members(vec![person]))
     }
 }
 
@@ -128,7 +136,12 @@ fn reply(code: u16, text: &str) -> Reply {
     Reply { code, enhanced: None, text: vec![text.to_owned()] }
 }
 
-fn alice() -> DirectoryEntry {
-    let mailbox = Mailbox { local_part: "alice".to_owned(), domain: "example.org".to_owned() };
-    DirectoryEntry { full_name: Some("Alice".to_owned()), mailbox }
+fn person(argument: &str) -> Option<DirectoryEntry> {
+    let (full_name, local_part) = match argument {
+        "alice" => (Some("Alice"), "alice"),
+        "zoe" | "zo\u{eb}" => (None, "zo\u{eb}"),
+        _ => return None,
+    };
+    let mailbox = Mailbox { local_part: local_part.to_owned(), domain: "example.org".to_owned() };
+    Some(DirectoryEntry { full_name: full_name.map(str::to_owned), mailbox })
 }

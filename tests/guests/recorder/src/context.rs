@@ -30,6 +30,8 @@ fn session_context() -> Value {
         "listener": session::listener(),
         "remote": endpoint(session::remote()),
         "local": endpoint(session::local()),
+        "early-talker": session::early_talker(),
+        "illegal-pipelining": session::illegal_pipelining(),
         "hello": session::hello().map(|hello| json!({
             "greeting": debug_name(&hello.greeting),
             "name": hello.name,
