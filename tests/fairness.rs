@@ -41,8 +41,17 @@ fn ask(chain: Arc<Chain>, recipient: &str, times: usize) -> impl Future<Output =
     let recipient: postgate_smtp::Mailbox = recipient.parse().unwrap();
     let address = "127.0.0.1:25".parse().unwrap();
     let (listener, id) = ("smtp".into(), "1".into());
-    let session =
-        SessionFacts { id, listener, remote: address, local: address, hello: None, tls: None, identity: None };
+    let session = SessionFacts {
+        id,
+        listener,
+        remote: address,
+        local: address,
+        hello: None,
+        tls: None,
+        identity: None,
+        early_talker: false,
+        illegal_pipelining: 0,
+    };
     let mut run = Run::new(chain, session);
     async move {
         let mut decisions = Vec::new();

@@ -10,6 +10,7 @@
 mod file;
 mod load;
 mod name;
+mod network;
 mod origin;
 mod overrides;
 mod problem;
@@ -24,7 +25,7 @@ mod units;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use postgate_plugin::{Hash, Keep, OnFailure};
@@ -32,6 +33,7 @@ use serde::Serialize;
 
 pub use load::Machine;
 pub use name::Hostname;
+pub use network::Network;
 pub use problem::{Problem, Problems};
 pub use settings::{Extension, ListenerLimits, LogFormat, LogLevel, Mechanism, MixedOutcomes, PluginLimits, Protocol};
 pub use tls::{Certificate, ClientCertificateMode, ClientCertificates, Tls, TlsStart};
@@ -112,7 +114,11 @@ pub struct Listener {
     /// The SASL mechanisms that are offered where the chain can authenticate.
     pub auth_mechanisms: Vec<Mechanism>,
     /// Peers that may say by XCLIENT whom they speak for, and by XFORWARD what the log shall say.
-    pub xclient_from: Vec<IpAddr>,
+    pub xclient_from: Vec<Network>,
+    /// Peers that begin each connection with a PROXY header, which says whom they speak for.
+    pub proxy_from: Vec<Network>,
+    /// How long a client has to be silent before the banner.
+    pub banner_delay: Period,
     /// Service extensions that are offered although they are not by default.
     pub extensions_on: Vec<Extension>,
     /// None is a listener in clear.

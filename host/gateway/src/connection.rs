@@ -17,8 +17,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, timeout};
 
 use self::patience::{Patience, Wait};
+use crate::banner;
 use crate::buffer::Buffer;
 use crate::chance;
+use crate::proxy::Origin;
 use crate::site::Door;
 use crate::stage::Stage;
 use crate::stream::Stream;
@@ -31,6 +33,7 @@ pub(crate) struct Connection {
     session: Session,
     stage: Stage,
     patience: Patience,
+    origin: Origin,
 }
 
 /// How a batch of octets ended.
@@ -54,10 +57,11 @@ enum Silence {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, door: Arc<Door>, mut stage: Stage) -> Self {
+    pub(crate) fn new(stream: TcpStream, door: Arc<Door>, mut stage: Stage, origin: Origin) -> Self {
         let mut session = Session::new(door.smtp.clone());
-        prepare(&mut session, &door, &mut stage);
-        Self { stream: Stream::Plain(stream), door, session, stage, patience: Patience::new(Instant::now()) }
+        prepare(&mut session, &door, &mut stage, origin);
+        let patience = Patience::new(Instant::now());
+        Self { stream: Stream::Plain(stream), door, session, stage, patience, origin }
     }
 
     /// Serves the client until the session is over. `stop` asks it to come to an end soon.
@@ -66,7 +70,14 @@ impl Connection {
             // Nobody has been asked about this client, so there is nobody to tell.
             return;
         }
-        let end = match self.dialogue(&mut stop).await {
+        let early = match Box::pin(self.before_banner(&mut stop)).await {
+            Ok(early) => early,
+            Err(error) => {
+                tracing::info!(session = self.stage.session().id, %error, "connection lost before the banner");
+                return;
+            }
+        };
+        let end = match self.dialogue(early, &mut stop).await {
             Ok(end) => end,
             Err(error) => {
                 tracing::debug!(session = self.stage.session().id, %error, "connection lost");
@@ -77,6 +88,7 @@ impl Connection {
             End::Refused | End::Timeout | End::Shutdown => self.linger().await,
             End::Quit | End::Lost => self.stream.part(LINGER).await,
         }
+        self.stage.session().illegal_pipelining = self.session.illegal_pipelining();
         Box::pin(self.stage.end(end)).await;
         let transactions = self.stage.transactions();
         let session = self.stage.session();
@@ -99,7 +111,7 @@ impl Connection {
             _ = stop.wait_for(|stop| *stop) => return Err(io::ErrorKind::Interrupted.into()),
         };
         self.session = Session::new_secured(self.door.smtp.clone(), facts);
-        prepare(&mut self.session, &self.door, &mut self.stage);
+        prepare(&mut self.session, &self.door, &mut self.stage, self.origin);
         Ok(())
     }
 
@@ -133,12 +145,24 @@ impl Connection {
         }
     }
 
-    async fn dialogue(&mut self, stop: &mut watch::Receiver<bool>) -> io::Result<End> {
+    /// The silence before the banner, where the operator wants one, and what was said in it.
+    async fn before_banner(&mut self, stop: &mut watch::Receiver<bool>) -> io::Result<Option<Buffer>> {
+        let delay = self.door.settings.banner_delay.0;
+        if delay.is_zero() {
+            return Ok(None);
+        }
+        let early = banner::delay(&mut self.stream, delay, stop).await?;
+        self.stage.session().early_talker = early.is_some();
+        Ok(early)
+    }
+
+    async fn dialogue(&mut self, early: Option<Buffer>, stop: &mut watch::Receiver<bool>) -> io::Result<End> {
         let timer = tokio::time::sleep(REST_AFTER);
         let stopping = async { drop(stop.wait_for(|stop| *stop).await) };
         tokio::pin!(timer, stopping);
         let mut is_stopping = false;
-        let mut flow = Box::pin(self.work(&[])).await?;
+        let mut flow = Box::pin(self.work(early.as_ref().map_or(&[][..], Buffer::as_slice))).await?;
+        drop(early);
         loop {
             match flow {
                 Flow::Open => {}
@@ -232,6 +256,7 @@ impl Connection {
             let flow = match event {
                 Event::Wait => Some(Flow::Open),
                 Event::Ask(question) => {
+                    self.stage.session().illegal_pipelining = self.session.illegal_pipelining();
                     let answer = self.stage.decide(question).await;
                     self.session.answer(answer);
                     None
@@ -303,12 +328,14 @@ fn end(close: Close) -> End {
 }
 
 /// What a session can't know by itself: random octets for SCRAM, and whether its peer may speak for others.
-fn prepare(session: &mut Session, door: &Door, stage: &mut Stage) {
+fn prepare(session: &mut Session, door: &Door, stage: &mut Stage, origin: Origin) {
     let scram = [Mechanism::ScramSha256, Mechanism::ScramSha256Plus];
     if scram.iter().any(|mechanism| door.smtp.auth.mechanisms.contains(*mechanism)) {
         session.set_seed(chance::seed());
     }
-    if door.settings.xclient_from.contains(&stage.session().remote.ip().to_canonical()) {
+    // Behind a proxy it is the client who must be listed: whom the proxy forwards is not therefore one.
+    let remote = stage.session().remote.ip();
+    if origin == Origin::Known && door.settings.xclient_from.iter().any(|network| network.contains(remote)) {
         session.trust_peer();
     }
 }

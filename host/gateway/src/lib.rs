@@ -1,9 +1,13 @@
 //! Postgate, a mail gateway whose decisions are made by WebAssembly plugins.
 //!
-//! The way of a message reads straight down: `server` accepts a connection, `connection` moves octets, `stage` puts each question
+//! The way of a message reads straight down: `server` accepts a connection, `arrival` finds out whose it is,
+//! `connection` moves octets, `stage` puts each question
 //! of the protocol to the chain and makes the reply. Before that, `config` reads the file and `site` loads what it names.
 
+mod arrival;
+mod banner;
 mod buffer;
+mod callers;
 mod chance;
 pub mod command;
 pub mod config;
@@ -11,6 +15,7 @@ mod connection;
 mod guesses;
 mod id;
 mod into;
+mod proxy;
 mod quarantine;
 mod received;
 pub mod server;

@@ -71,6 +71,8 @@ mod tests {
             hello: Some(ClientHello { greeting, name: "client.example".into() }),
             tls: None,
             identity: None,
+            early_talker: false,
+            illegal_pipelining: 0,
         }
     }
 

@@ -1,24 +1,20 @@
 //! Listeners: sockets bound, connections accepted within their bounds, and all of it brought to an end in good order.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use postgate_plugin::{Run, SessionFacts, network};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
+use crate::arrival::Arrival;
+use crate::callers::Callers;
 use crate::config::{Config, Problem, Problems};
-use crate::connection::Connection;
-use crate::id;
 use crate::site::{Door, Site};
-use crate::stage::Stage;
 use crate::tls::watch::Watch;
-use crate::turned_away::TurnedAway;
 
 pub use crate::tls::watch::Reloader;
 
@@ -36,7 +32,6 @@ struct Port {
     address: SocketAddr,
     door: Arc<Door>,
     callers: Arc<Callers>,
-    turned_away: TurnedAway,
 }
 
 impl Server {
@@ -54,11 +49,7 @@ impl Server {
             for (n, address) in door.settings.bind.iter().enumerate() {
                 match bind(*address).await {
                     Ok((socket, address)) => {
-                        let turned_away = TurnedAway::new();
-                        ports.push((
-                            socket,
-                            Port { address, door: door.clone(), callers: callers.clone(), turned_away },
-                        ));
+                        ports.push((socket, Port { address, door: door.clone(), callers: callers.clone() }));
                     }
                     Err(error) => problems.push(bind_problem(config, &door.name, n, *address, &error)),
                 }
@@ -151,7 +142,7 @@ impl Port {
         }
     }
 
-    /// Begins a session, if there is room for it.
+    /// Begins to serve a client, if there is room for it.
     fn admit(
         &self,
         stream: TcpStream,
@@ -159,96 +150,21 @@ impl Port {
         stop: &watch::Receiver<bool>,
         connections: &mut JoinSet<()>,
     ) {
-        let limits = &self.door.settings.limits;
-        let bounds = (limits.connections.number(), limits.connections_per_address.number());
-        let Some(place) = Callers::enter(&self.callers, remote.ip(), bounds) else {
-            tracing::warn!(listener = &*self.door.name, %remote, "too many connections");
-            self.turned_away.tell(stream, connections);
-            return;
-        };
-        let local = match stream.set_nodelay(true).and_then(|()| stream.local_addr()) {
-            Ok(local) => local,
-            Err(error) => {
-                tracing::debug!(%remote, %error, "connection lost");
-                return;
+        match Arrival::new(stream, remote, &self.door, &self.callers) {
+            Ok(arrival) => {
+                connections.spawn(arrival.serve(stop.clone()));
             }
-        };
-        let facts = SessionFacts {
-            id: id::session(),
-            listener: self.door.name.clone(),
-            remote,
-            local,
-            hello: None,
-            tls: None,
-            identity: None,
-        };
-        tracing::debug!(session = facts.id, listener = &*self.door.name, %remote, "session begins");
-        let run = Run::new(self.door.chain.clone(), facts);
-        let stage = Stage::new(self.door.house.clone(), run);
-        let connection = Connection::new(stream, self.door.clone(), stage);
-        let stop = stop.clone();
-        connections.spawn(async move {
-            let _place = place;
-            connection.serve(stop).await;
-        });
+            Err(Some(turned_away)) => {
+                connections.spawn(turned_away.linger());
+            }
+            Err(None) => {}
+        }
     }
 
     /// Running out of file descriptors is no reason to end, nor to spin.
     async fn not_accepted(&self, error: &io::Error) {
         tracing::error!(listener = &*self.door.name, %error, "a connection could not be accepted");
         tokio::time::sleep(ACCEPT_PAUSE).await;
-    }
-}
-
-/// Who is connected to a listener.
-#[derive(Debug, Default)]
-struct Callers {
-    counts: Mutex<Counts>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    all: usize,
-    by_network: HashMap<IpAddr, usize>,
-}
-
-/// A place among the connections; given back when dropped.
-struct Place {
-    callers: Arc<Callers>,
-    network: IpAddr,
-}
-
-impl Callers {
-    /// A place for one more, of so many in all and so many from one network.
-    fn enter(callers: &Arc<Self>, address: IpAddr, (all, each): (usize, usize)) -> Option<Place> {
-        let network = network(address);
-        let mut counts = callers.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.all >= all || counts.by_network.get(&network).is_some_and(|count| *count >= each) {
-            return None;
-        }
-        counts.all += 1;
-        *counts.by_network.entry(network).or_default() += 1;
-        Some(Place { callers: callers.clone(), network })
-    }
-}
-
-impl Callers {
-    /// How many are connected.
-    fn count(&self) -> usize {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).all
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.callers.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.all -= 1;
-        if let Some(count) = counts.by_network.get_mut(&self.network) {
-            *count -= 1;
-            if *count == 0 {
-                counts.by_network.remove(&self.network);
-            }
-        }
     }
 }
 
@@ -275,23 +191,3 @@ fn bind_problem(config: &Config, listener: &str, n: usize, address: SocketAddr, 
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn callers_are_counted_by_network() {
-        let callers = Arc::new(Callers::default());
-        let enter = |address: &str| Callers::enter(&callers, address.parse().unwrap(), (3, 2));
-        let one = enter("192.0.2.1").unwrap();
-        let _two = enter("::ffff:192.0.2.1").unwrap();
-        assert!(enter("192.0.2.1").is_none());
-        let _three = enter("2001:db8::1").unwrap();
-        assert!(enter("192.0.2.2").is_none());
-        drop(one);
-        let _four = enter("2001:db8::ffff:1").unwrap();
-        assert!(enter("192.0.2.1").is_none());
-        assert_eq!(callers.counts.lock().unwrap().by_network.len(), 2);
-    }
-}

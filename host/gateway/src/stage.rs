@@ -60,7 +60,7 @@ impl Stage {
         Self { house, run, transactions: 0, transaction: None }
     }
 
-    pub(crate) fn session(&mut self) -> &SessionFacts {
+    pub(crate) fn session(&mut self) -> &mut SessionFacts {
         self.run.session()
     }
 
@@ -134,6 +134,8 @@ impl Stage {
         if let Some(address) = client.destination_address {
             session.local = SocketAddr::new(address, client.destination_port.unwrap_or_default());
         }
+        session.early_talker = false;
+        session.illegal_pipelining = 0;
         session.hello = client.helo.map(|name| ClientHello { greeting: Greeting::Ehlo, name });
         session.identity = client.login.map(|name| ClientIdentity { name, mechanism: "XCLIENT".to_owned() });
         Answer::Yes

@@ -13,7 +13,8 @@ use super::{Exit, Failure, Format, to_json};
 use postgate_plugin::{Cause, Hash, Keep, OnFailure};
 
 use crate::config::{
-    ClientCertificateMode, Config, Grant, Listener, ListenerLimits, PluginLimits, Problem, Problems, Tls, TlsStart,
+    ClientCertificateMode, Config, Grant, Listener, ListenerLimits, Network, Period, PluginLimits, Problem, Problems,
+    Tls, TlsStart,
 };
 
 pub(super) fn explain(config: &Config, listener: Option<&str>, format: Format) -> Result<String, Failure> {
@@ -67,7 +68,9 @@ struct ListenerPart<'a> {
     auth_in_clear: bool,
     auth_required: bool,
     auth_mechanisms: &'a [crate::config::Mechanism],
-    xclient_from: &'a [std::net::IpAddr],
+    xclient_from: &'a [Network],
+    proxy_from: &'a [Network],
+    banner_delay: Period,
     extensions_on: &'a [crate::config::Extension],
     tls: Option<&'a Tls>,
     extensions_off: &'a [crate::config::Extension],
@@ -130,6 +133,8 @@ fn listener_part<'a>(config: &'a Config, name: &'a str, listener: &'a Listener, 
         auth_required: listener.auth_required,
         auth_mechanisms: &listener.auth_mechanisms,
         xclient_from: &listener.xclient_from,
+        proxy_from: &listener.proxy_from,
+        banner_delay: listener.banner_delay,
         extensions_on: &listener.extensions_on,
         tls: listener.tls.as_ref(),
         extensions_off: &listener.extensions_off,
@@ -154,20 +159,31 @@ impl ListenerPart<'_> {
         let bind: Vec<String> = self.bind.iter().map(SocketAddr::to_string).collect();
         let auth = if self.auth_in_clear { "offered in clear" } else { "not offered in clear" };
         let required = if self.auth_required { ", required before mail" } else { "" };
-        let facts = [
+        let networks = |networks: &[Network]| networks.iter().map(Network::to_string).collect::<Vec<_>>().join(" ");
+        let mut facts = vec![
             ("bind", bind.join(" ")),
             ("hostname", self.hostname.to_owned()),
             ("chain", self.chain.to_owned()),
             ("TLS", self.tls.map_or("none".to_owned(), tls)),
             ("AUTH", format!("{auth}{required}")),
         ];
+        // Most listeners have none of these.
+        if !self.proxy_from.is_empty() {
+            facts.push(("PROXY", format!("required from {}", networks(self.proxy_from))));
+        }
+        if !self.xclient_from.is_empty() {
+            facts.push(("XCLIENT", format!("from {}", networks(self.xclient_from))));
+        }
+        if self.banner_delay > Period::seconds(0) {
+            facts.push(("banner", format!("after {} of silence", self.banner_delay)));
+        }
         let title = [["hook", "asked, in order", "when nobody has an opinion"].map(str::to_owned)];
         let hooks = self
             .hooks
             .iter()
             .map(|part| [part.hook.to_owned(), or_dash(part.plugins.join(" ")), part.otherwise.to_owned()]);
         let mut text = format!("listener {}\n", self.name);
-        text += &table(&facts.map(|(name, fact)| [name.to_owned(), fact]), 2);
+        text += &table(&facts.into_iter().map(|(name, fact)| [name.to_owned(), fact]).collect::<Vec<_>>(), 2);
         text += "\n";
         text += &table(&title.into_iter().chain(hooks).collect::<Vec<_>>(), 2);
         text += "\n";
@@ -274,6 +290,9 @@ tls = "implicit"
 certificates = [{ chain = "mx.pem", key = "mx.key" }]
 client-certificates = { ca = "ca.pem" }
 require-tls = true
+proxy-from = ["10.0.0.0/8", "::1"]
+xclient-from = ["192.0.2.1"]
+banner-delay = "5 s"
 [chain.main]
 plugins = ["auth", { plugin = "delivery", on-failure = { deadline = "skip" } }]
 [plugin.auth]
@@ -341,12 +360,24 @@ limits.memory = "16 MiB"
     }
 
     #[test]
+    fn the_door_as_text() {
+        let config = config();
+        let text = explanation(&config, Some("other"), &hooks()).text();
+        let expected = "  PROXY     required from 10.0.0.0/8 ::1
+  XCLIENT   from 192.0.2.1
+  banner    after 5 s of silence
+";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
     fn as_json() {
         let config = config();
         let json = to_json(&explanation(&config, None, &hooks())).unwrap();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["listeners"].as_array().map(Vec::len), Some(2));
         assert_eq!(json["listeners"][0]["tls"]["client-certificates"]["mode"], "optional");
+        assert_eq!(json["listeners"][0]["proxy-from"][0], "10.0.0.0/8");
         let smtp = &json["listeners"][1];
         assert_eq!(smtp["name"], "smtp");
         assert_eq!(smtp["hooks"].as_array().map(Vec::len), Some(Hook::ALL.len()));
@@ -364,7 +395,7 @@ limits.memory = "16 MiB"
         let missing = explain(&config, None, Format::Text).unwrap_err();
         assert_eq!(missing.exit, Exit::Config);
         assert!(
-            missing.text.contains("p.toml:18:13: plugin \"auth\": /plugins/static-auth.wasm can't be read"),
+            missing.text.contains("p.toml:21:13: plugin \"auth\": /plugins/static-auth.wasm can't be read"),
             "{}",
             missing.text
         );

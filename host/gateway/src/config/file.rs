@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -13,6 +13,7 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::name::Hostname;
+use super::network::Network;
 use super::settings::{Extension, ListenerLimits, LogFormat, LogLevel, Mechanism, MixedOutcomes, Protocol};
 use super::tls::{Certificate, ClientCertificates, TlsMode};
 use super::units::{Count, Period, Size};
@@ -126,7 +127,11 @@ pub(super) struct Listener {
     #[serde(default = "Mechanism::passwords")]
     pub(super) auth_mechanisms: Vec<Mechanism>,
     #[serde(default)]
-    pub(super) xclient_from: Vec<IpAddr>,
+    pub(super) xclient_from: Vec<Network>,
+    #[serde(default)]
+    pub(super) proxy_from: Vec<Network>,
+    #[serde(default = "Period::none")]
+    pub(super) banner_delay: Period,
     #[serde(default)]
     pub(super) extensions_on: Vec<Extension>,
     pub(super) tls: Option<TlsMode>,

@@ -138,8 +138,17 @@ impl Resolver<'_> {
         let tls = self.tls(name, &mut listener, certificates);
         let file::Listener { bind, chain, hostname: own_name, auth_in_clear, auth_required, auth_mechanisms, .. } =
             listener;
-        let file::Listener { xclient_from, extensions_on, extensions_off, protocol, mixed_outcomes, limits, .. } =
-            listener;
+        let file::Listener {
+            xclient_from,
+            proxy_from,
+            banner_delay,
+            extensions_on,
+            extensions_off,
+            protocol,
+            mixed_outcomes,
+            limits,
+            ..
+        } = listener;
         if (protocol, mixed_outcomes) == (Protocol::Lmtp, MixedOutcomes::OneRecipient) {
             let message = "LMTP has a reply for each recipient: there is nothing to choose";
             self.wrong(&path!["listener", name, "mixed-outcomes"], message);
@@ -174,6 +183,11 @@ impl Resolver<'_> {
                 self.wrong(&limit(key), "must not be 0");
             }
         }
+        if banner_delay > BANNER_DELAY_MAX {
+            let message =
+                format!("more than {BANNER_DELAY_MAX}: clients do not wait longer (RFC 5321 section 4.5.3.2.1)");
+            self.wrong(&path!["listener", name, "banner-delay"], message);
+        }
         let hostname = own_name.unwrap_or_else(|| hostname.clone());
         Listener {
             bind: bind.0,
@@ -183,6 +197,8 @@ impl Resolver<'_> {
             auth_required,
             auth_mechanisms,
             xclient_from,
+            proxy_from,
+            banner_delay,
             tls,
             extensions_on,
             extensions_off,
@@ -373,3 +389,6 @@ fn list(names: &std::collections::BTreeSet<&str>) -> String {
     let more = if names.len() > shown.len() { ", …" } else { "" };
     format!("{}{more}", shown.join(", "))
 }
+
+/// RFC 5321 section 4.5.3.2.1: a client waits for the banner so long.
+const BANNER_DELAY_MAX: Period = Period::seconds(300);

@@ -159,7 +159,7 @@ pub struct ListenerLimits {
     pub data_rate_min: Size,
     /// How long the client may be silent within mail data; RFC 5321 section 4.5.3.2.5 asks for 3 minutes.
     pub data_patience: Period,
-    /// How long a TLS handshake may take in all.
+    /// How long a TLS handshake may take in all, and how long a PROXY header.
     pub handshake_patience: Period,
 }
 

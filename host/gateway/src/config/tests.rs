@@ -420,6 +420,23 @@ fn each_wrong_setting() {
 }
 
 #[test]
+fn each_wrong_setting_before_the_banner() {
+    for (setting, expected) in [
+        (
+            "listener.smtp.proxy-from=[\"localhost\"]",
+            "\"localhost\" is no address and no network, such as \"192.0.2.1\", \"10.0.0.0/8\" or \"2001:db8::/32\"",
+        ),
+        ("listener.smtp.xclient-from=::1", "expected a list, found a text"),
+        (
+            "listener.smtp.banner-delay=301 s",
+            "more than 5 min: clients do not wait longer (RFC 5321 section 4.5.3.2.1)",
+        ),
+    ] {
+        check_set(&[setting], &[&format!("--set {setting}: {expected}")]);
+    }
+}
+
+#[test]
 fn each_wrong_setting_of_tls() {
     for (setting, expected) in [
         ("listener.smtp.tls=starttsl", "\"starttsl\" is none of implicit, starttls, none"),

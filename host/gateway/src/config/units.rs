@@ -41,6 +41,11 @@ impl Size {
 }
 
 impl Period {
+    /// No time at all.
+    pub(super) const fn none() -> Self {
+        Self::seconds(0)
+    }
+
     /// So many seconds.
     pub const fn seconds(n: u64) -> Self {
         Self(Duration::from_secs(n))
