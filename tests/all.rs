@@ -8,6 +8,7 @@
 mod architecture;
 mod auth;
 mod clients;
+mod conduct;
 mod contract;
 mod delivery;
 mod dialogues;
@@ -16,5 +17,6 @@ mod load;
 mod misbehaviour;
 mod patience;
 mod process;
+mod proxy;
 mod support;
 mod tls;

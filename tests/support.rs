@@ -6,6 +6,7 @@ pub(crate) mod log;
 pub(crate) mod mailbox;
 pub(crate) mod process;
 pub(crate) mod program;
+pub(crate) mod recorded;
 
 use std::collections::BTreeMap;
 use std::io::Write;

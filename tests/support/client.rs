@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, StreamOwned};
+use tokio::net::TcpSocket;
 
 /// A connection to the gateway. Waiting for a reply longer than a minute fails the test.
 pub(crate) struct Client {
@@ -55,15 +56,7 @@ impl Client {
 
     /// Connects from this address of ours, and reads the banner.
     pub(crate) fn connect_from(own: IpAddr, address: SocketAddr) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let stream = runtime.block_on(async {
-            let socket = tokio::net::TcpSocket::new_v4()?;
-            socket.bind(SocketAddr::new(own, 0))?;
-            socket.connect(address).await?.into_std()
-        });
-        let stream = stream.expect("the gateway listens");
-        stream.set_nonblocking(false).expect("a socket");
-        let mut client = Self::over(stream);
+        let mut client = Self::silent_from(own, address);
         let banner = client.reply();
         assert!(banner.starts_with("220 "), "{banner}");
         client
@@ -72,6 +65,18 @@ impl Client {
     /// Connects, and reads nothing.
     pub(crate) fn silent(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect(address).expect("the gateway listens"))
+    }
+
+    /// As `silent`, from another address of this machine.
+    pub(crate) fn silent_from(source: IpAddr, address: SocketAddr) -> Self {
+        let connected = super::runtime().block_on(async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind(SocketAddr::new(source, 0))?;
+            socket.connect(address).await?.into_std()
+        });
+        let stream = connected.expect("the gateway listens");
+        stream.set_nonblocking(false).expect("a socket");
+        Self::over(stream)
     }
 
     fn over(stream: TcpStream) -> Self {
@@ -172,6 +177,17 @@ impl Client {
         }
         self.expect("DATA", "354");
         self.say(&format!("{text}\r\n."))
+    }
+
+    /// The gateway closes the connection, and has said nothing.
+    #[track_caller]
+    pub(crate) fn expect_closed(&mut self) {
+        match self.reader.read(&mut [0; 64]) {
+            Ok(0) => {}
+            // What it has not read it has thrown away.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+            other => panic!("not closed: {other:?}"),
+        }
     }
 
     /// Whether the gateway has closed the connection.

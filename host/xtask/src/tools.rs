@@ -132,6 +132,7 @@ const CLIENTS: &[Program] = &[
     Program { name: "msmtp", probe: &["--version"], package: "msmtp" },
     Program { name: "gsasl", probe: &["--version"], package: "gsasl" },
     Program { name: "curl", probe: &["--version"], package: "curl" },
+    Program { name: "sh", probe: &["-c", "PATH=$PATH:/usr/sbin haproxy -v"], package: "haproxy" },
     Program { name: "sh", probe: &["-c", "PATH=$PATH:/usr/sbin command -v smtp-source"], package: "postfix" },
     Program { name: "msmtp", probe: &["--version"], package: "msmtp" },
     Program { name: "s-nail", probe: &["-V"], package: "s-nail" },
