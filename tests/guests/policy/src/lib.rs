@@ -17,8 +17,8 @@
 //! | local part of a recipient, at delivery | `late-CODE` | failed with that code; all others are the next plugin's |
 
 use postgate_sdk::hook::{
-    Authenticate, Authentication, Chunk, Command, Connect, Credentials, Deliver, Expand, Expansion, Hello, HelloAnswer, Mail,
-    Message, MessageVerdict, Outcome, Recipient, Verification, Verify,
+    Authenticate, Authentication, Chunk, Command, Connect, Credentials, Deliver, Expand, Expansion, Hello, HelloAnswer,
+    Mail, Message, MessageVerdict, Outcome, Recipient, Verification, Verify,
 };
 use postgate_sdk::{DirectoryEntry, Mailbox, Parameter, Reply, Verdict, export, mail_data, session};
 
