@@ -1,4 +1,4 @@
-//! The commands of the project: `cargo xtask run | build | test | bench | lint`.
+//! The commands of the project: `cargo xtask run | build | test | bench | scan | lint`.
 //!
 //! They begin on a fresh machine with a Rust toolchain, and fetch what else they need: the WebAssembly target, the toolchains of
 //! the guests in other languages, the mail clients that the tests speak to. Each step says in one line what it does.
@@ -7,6 +7,7 @@ mod components;
 mod guests;
 mod lint;
 mod peers;
+mod scan;
 mod step;
 mod tools;
 mod workspace;
@@ -41,6 +42,13 @@ fn run(arguments: &[String]) -> Result<()> {
         "build" => build(&Workspace::find()?, rest),
         "test" => test(&Workspace::find()?, rest),
         "bench" => bench(&Workspace::find()?, rest),
+        "scan" => {
+            refuse(rest)?;
+            scan::scan(&Workspace::find()?)
+        }
+        // What `bench tls` starts: the floor, and the load.
+        peers::tls::FLOOR => peers::tls::floor(rest),
+        peers::tls::LOAD => peers::tls::load(rest),
         "lint" => lint::lint(&Workspace::find()?, rest),
         "help" | "-h" | "--help" => {
             step::say(USAGE);
@@ -98,10 +106,14 @@ fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         Some((which, rest)) if which == "plugin" => criterion(workspace, &[plugin], rest),
         Some((which, rest)) if which == "peers" => peers::peers(workspace, number(rest, "--turns", TURNS)?),
         Some((which, rest)) if which == "delivery" => peers::delivery(workspace, number(rest, "--messages", MESSAGES)?),
+        Some((which, rest)) if which == "idle" => peers::idle(workspace, number(rest, "--connections", CONNECTIONS)?),
+        Some((which, rest)) if which == "tls" => peers::tls::tls(workspace, number(rest, "--turns", TURNS)?),
         Some((unknown, _)) => bail!("no measurement `{unknown}`\n\n{USAGE}"),
         None => {
             criterion(workspace, &[core, plugin], &[])?;
             peers::peers(workspace, TURNS)?;
+            peers::idle(workspace, CONNECTIONS)?;
+            peers::tls::tls(workspace, TURNS)?;
             peers::delivery(workspace, MESSAGES)
         }
     }
@@ -170,8 +182,10 @@ fn refuse(arguments: &[String]) -> Result<()> {
     }
 }
 
-/// Of `bench peers`: five give ratios within about 5 % on a machine that does something else too.
+/// Of `bench peers` and `bench tls`: five give ratios within about 5 % on a machine that does something else too.
 const TURNS: u32 = 5;
+/// Of `bench idle`.
+const CONNECTIONS: u32 = 10_000;
 /// Of `bench delivery`.
 const MESSAGES: u32 = 100_000;
 const NUMBER_MAX: u32 = 10_000_000;
@@ -187,7 +201,10 @@ usage: cargo xtask COMMAND
   bench core [ARGUMENTS]        measures the protocol; the arguments are those of `cargo bench`
   bench plugin [ARGUMENTS]      measures the plugin host
   bench peers [--turns N]       measures the gateway beside Postfix's smtp-sink
+  bench idle [--connections N]  measures what 10,000 connections cost in memory while they are silent
+  bench tls [--turns N]         measures TLS handshakes beside those of a server that does nothing else
   bench delivery [--messages N] delivers 100,000 messages into a Maildir, and counts them
+  scan                          runs testssl.sh against the gateway, with STARTTLS and with implicit TLS; takes minutes
   lint [--fast]                 format, clippy, cargo-deny; without --fast the documentation too";
 
 const HINT: &str = "\

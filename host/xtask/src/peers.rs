@@ -8,9 +8,12 @@
 mod cpu;
 mod delivery;
 mod figures;
+mod idle;
 mod load;
+mod memory;
 mod placement;
 mod server;
+pub(crate) mod tls;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -30,9 +33,10 @@ use cpu::Others;
 use figures::{Spread, differences, ratio};
 use load::{Load, Sessions};
 use placement::Placement;
-use server::Server;
+use server::{Ready, Server};
 
 pub(crate) use delivery::delivery;
+pub(crate) use idle::idle;
 
 /// Compares, and prints a table.
 pub(crate) fn peers(workspace: &Workspace, turns: u32) -> Result<()> {
@@ -159,18 +163,25 @@ impl Bench {
 
     fn start(&self, peer: &Peer) -> Result<Server> {
         match peer.program {
-            Program::Sink => server::sink(&self.scratch.0, &self.placement),
+            Program::Sink => server::sink(SINK_SESSIONS, &self.scratch.0, &self.placement),
             Program::Gateway { chain } => {
                 let data = self.scratch.0.join(chain);
                 let config = self.root.join("host/xtask/src/peers/postgate.toml");
                 let settings = [format!("listener.smtp.chain={chain}")];
-                self.gateway(&config, &data, &settings, &self.placement)
+                self.gateway(&config, Ready::Banner, &data, &settings, &self.placement)
             }
         }
     }
 
     /// The gateway with its data in a directory of ours.
-    fn gateway(&self, config: &Path, data: &Path, settings: &[String], placement: &Placement) -> Result<Server> {
+    fn gateway(
+        &self,
+        config: &Path,
+        ready: Ready,
+        data: &Path,
+        settings: &[String],
+        placement: &Placement,
+    ) -> Result<Server> {
         fs::create_dir_all(data).with_context(|| format!("{} can't be made", data.display()))?;
         let arguments = |address: SocketAddr| {
             let mut all = vec!["run".to_owned(), "--config".to_owned(), config.display().to_string()];
@@ -184,7 +195,7 @@ impl Bench {
             }
             all
         };
-        server::start("postgate", &self.gateway, arguments, data, placement)
+        server::start("postgate", &self.gateway, ready, arguments, data, placement)
     }
 }
 
@@ -311,6 +322,8 @@ const WORKLOADS: [Workload; 3] = [
     Workload { name: "big", load: Load { at_a_time: 10, octets: 1 << 20, sessions: Sessions::Kept }, first: 40 },
 ];
 
+/// More than any workload has.
+const SINK_SESSIONS: u32 = 1000;
 /// Of a turn: about 200 ticks of the clock, if the server is the bottleneck.
 const SECONDS: f64 = 2.0;
 /// Then a turn is given up.

@@ -109,6 +109,11 @@ pub(crate) fn peers() -> Result<()> {
     provide(PEERS)
 }
 
+/// What `scan` runs.
+pub(crate) fn scanner() -> Result<()> {
+    provide(&[Program { name: "testssl", probe: &["--help"], package: "testssl.sh" }])
+}
+
 /// Where a program of Postfix is: Debian puts them where only root looks.
 pub(crate) fn postfix_program(name: &str) -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::load::{Load, RECIPIENT, Sessions};
+use super::server::Ready;
 use super::{Bench, print};
 use crate::step::say;
 use crate::workspace::Workspace;
@@ -20,7 +21,7 @@ pub(crate) fn delivery(workspace: &Workspace, messages: u32) -> Result<()> {
     let config = bench.root.join("examples/quickstart/postgate.toml");
     let data = bench.scratch.0.join("delivery");
     let settings = ["hostname=mx.example.org".to_owned()];
-    let server = bench.gateway(&config, &data, &settings, &placement)?;
+    let server = bench.gateway(&config, Ready::Banner, &data, &settings, &placement)?;
     say(&format!("delivering {messages} messages"));
     let before = server.cpu()?;
     let bound = SECONDS_AT_LEAST + u64::from(messages) / MESSAGES_PER_SECOND_MIN;

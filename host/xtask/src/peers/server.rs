@@ -22,16 +22,25 @@ pub(super) struct Server {
     ticks_per_second: u64,
 }
 
-/// smtp-sink takes as many sessions at a time as any workload has.
-pub(super) fn sink(directory: &Path, placement: &Placement) -> Result<Server> {
+/// When a server is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ready {
+    /// It says its banner in clear.
+    Banner,
+    /// It takes connections; what it says is below TLS.
+    Listens,
+}
+
+/// smtp-sink, which takes so many sessions at a time.
+pub(super) fn sink(sessions: u32, directory: &Path, placement: &Placement) -> Result<Server> {
     let arguments = |address: SocketAddr| {
-        let all = ["-4", "-m", "1000", "-h", "mx.example.org", &address.to_string(), "1024"];
+        let all = ["-4", "-m", &sessions.to_string(), "-h", "mx.example.org", &address.to_string(), "1024"];
         all.map(str::to_owned).to_vec()
     };
     let program = tools::postfix_program("smtp-sink")?;
     // It does not run as root.
     let nobody: &[&str] = if as_root() { &["--reuid=65534", "--regid=65534", "--clear-groups"] } else { &[] };
-    attempts("smtp-sink", directory, |address| {
+    attempts("smtp-sink", directory, Ready::Banner, |address| {
         let mut command = placement.server(nobody, &program);
         command.args(arguments(address));
         command
@@ -42,11 +51,12 @@ pub(super) fn sink(directory: &Path, placement: &Placement) -> Result<Server> {
 pub(super) fn start(
     name: &str,
     program: &Path,
+    ready: Ready,
     arguments: impl Fn(SocketAddr) -> Vec<String>,
     directory: &Path,
     placement: &Placement,
 ) -> Result<Server> {
-    attempts(name, directory, |address| {
+    attempts(name, directory, ready, |address| {
         let mut command = placement.server(&[], program);
         command.args(arguments(address));
         command
@@ -54,12 +64,12 @@ pub(super) fn start(
 }
 
 /// A port that is free now can be taken by the time the server wants it.
-fn attempts(name: &str, directory: &Path, command: impl Fn(SocketAddr) -> Command) -> Result<Server> {
+fn attempts(name: &str, directory: &Path, ready: Ready, command: impl Fn(SocketAddr) -> Command) -> Result<Server> {
     let log = directory.join(format!("{name}.log"));
     let mut last = None;
     for _ in 0..PORTS_TRIED {
         let address = free_address()?;
-        match attempt(command(address), address, &log) {
+        match attempt(command(address), address, ready, &log) {
             Ok(server) => return Ok(server),
             Err(error) => last = Some(error),
         }
@@ -69,19 +79,24 @@ fn attempts(name: &str, directory: &Path, command: impl Fn(SocketAddr) -> Comman
     Err(error.context(format!("{name} does not start; its last words:\n{said}\n")))
 }
 
-fn attempt(mut command: Command, address: SocketAddr, log: &Path) -> Result<Server> {
+fn attempt(mut command: Command, address: SocketAddr, ready: Ready, log: &Path) -> Result<Server> {
     let ticks_per_second = cpu::ticks_per_second()?;
     let file = File::create(log).with_context(|| format!("{} can't be made", log.display()))?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
     let child = command.spawn().with_context(|| format!("{command:?} does not run"))?;
     let mut server = Server { child, address, ticks_per_second };
-    server.wait_for_banner()?;
+    server.wait(ready)?;
     Ok(server)
 }
 
 impl Server {
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its number: what holds it to a CPU has become it.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// What it has used until now.
@@ -103,10 +118,13 @@ impl Server {
         }
     }
 
-    fn wait_for_banner(&mut self) -> Result<()> {
+    fn wait(&mut self, ready: Ready) -> Result<()> {
         let deadline = Instant::now() + START;
         loop {
-            let answers = banner(self.address);
+            let answers = match ready {
+                Ready::Banner => banner(self.address),
+                Ready::Listens => TcpStream::connect_timeout(&self.address, PATIENCE).is_ok(),
+            };
             if let Some(status) = self.child.try_wait().context("the server can't be waited for")? {
                 bail!("the server has ended: {status}");
             }
@@ -114,7 +132,7 @@ impl Server {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("no banner after {} s", START.as_secs());
+                bail!("it does not answer within {} s", START.as_secs());
             }
             thread::sleep(PAUSE);
         }
