@@ -54,11 +54,14 @@ pub(crate) fn write_canonical(text: &str, canonical: &mut String) -> Result<(), 
         canonical.push_str(&address);
         return Ok(());
     }
-    if !text.split('.').all(is_label) {
-        return Err(AddressError::Domain);
-    }
+    let begin = canonical.len();
     canonical.extend(text.chars().flat_map(char::to_lowercase));
-    Ok(())
+    // Beyond ASCII a small letter can be longer than its capital: what counts is what is kept.
+    let lower = canonical.get(begin..).unwrap_or_default();
+    if lower.len() > DOMAIN_OCTETS_MAX {
+        return Err(AddressError::DomainTooLong);
+    }
+    if lower.split('.').all(is_label) { Ok(()) } else { Err(AddressError::Domain) }
 }
 
 /// Whether a client may call itself so in HELO and EHLO.

@@ -48,8 +48,8 @@ fn is_utf8_address(address: &str) -> bool {
     while let Some(character) = rest.chars().next() {
         let behind = match character {
             '\\' => embedded_character(rest),
-            '+' | '=' | ' ' => None,
-            character if character.is_control() => None,
+            '+' | '=' => None,
+            character if !is_visible(character) => None,
             character => rest.get(character.len_utf8()..),
         };
         let Some(behind) = behind else {
@@ -68,7 +68,12 @@ fn embedded_character(text: &str) -> Option<&str> {
         return None;
     }
     let character = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
-    (!character.is_control()).then_some(behind)
+    is_visible(character).then_some(behind)
+}
+
+/// Neither a control character nor white space, which beyond ASCII includes ends of lines (U+0085, U+2028).
+fn is_visible(character: char) -> bool {
+    !character.is_control() && !character.is_whitespace()
 }
 
 /// RFC 3461 section 4.4.
@@ -113,6 +118,8 @@ mod tests {
         check("UTF-8;a\\x{5C}\\x{1F980}", true, true);
         check("utf-8;\\x{0A}", false, false);
         check("utf-8;\\x{85}", false, false);
+        check("utf-8;a\u{2028}", false, false);
+        check("utf-8;\\x{2028}", false, false);
         check("utf-8;\\x{D800}", false, false);
         check("utf-8;\\x{E}", false, false);
         check("utf-8;\\x{e4}", false, false);
