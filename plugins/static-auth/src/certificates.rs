@@ -16,9 +16,10 @@ impl Certificates {
     }
 
     /// Who the certificate stands for, if that is who the client wants to be. Its fingerprint goes before its names, and they in their
-    /// order.
+    /// order. A name that reads like a fingerprint is none: an authority may certify whatever common name somebody asks for.
     pub(crate) fn identity(&self, shown: &CertificateCredentials) -> Option<&str> {
-        let mut keys = std::iter::once(&shown.fingerprint).chain(&shown.names);
+        let names = shown.names.iter().filter(|name| !is_fingerprint(name));
+        let mut keys = std::iter::once(&shown.fingerprint).chain(names);
         let identity = keys.find_map(|key| self.0.get(&key.to_lowercase()))?;
         (shown.user.is_empty() || shown.user == *identity).then_some(identity)
     }
@@ -44,6 +45,11 @@ impl TryFrom<BTreeMap<String, String>> for Certificates {
     }
 }
 
+/// Whether it has the form of a SHA-256 in hexadecimal.
+fn is_fingerprint(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|octet| octet.is_ascii_hexdigit())
+}
+
 #[cfg(test)]
 mod tests {
     use postgate_sdk::config;
@@ -67,6 +73,24 @@ mod tests {
         check("relay", "ab12", &["mx.example.net"], None);
         check("bob@example.org", "ab12", &[], None);
         check("", "cd34", &["example.net"], None);
+    }
+
+    #[test]
+    fn a_name_is_no_fingerprint() {
+        let alice = "0f".repeat(32);
+        let certificates: Certificates =
+            config::parse(&format!(r#"{{"{alice}": "alice", "{}": "bob"}}"#, "0f".repeat(31)))
+                .expect("invariant: the sample is right");
+        let shown = |fingerprint: &str, name: String| CertificateCredentials {
+            user: String::new(),
+            fingerprint: fingerprint.to_owned(),
+            names: vec![name],
+        };
+        assert_eq!(certificates.identity(&shown(&alice, "x".to_owned())), Some("alice"));
+        for name in [alice.clone(), alice.to_uppercase()] {
+            assert_eq!(certificates.identity(&shown("cd", name)), None);
+        }
+        assert_eq!(certificates.identity(&shown("cd", "0f".repeat(31))), Some("bob"));
     }
 
     #[test]
