@@ -137,6 +137,8 @@ fn server_config(settings: &config::Tls) -> Result<(ServerConfig, Vec<Finding>),
         None => builder.with_no_client_auth(),
     };
     let mut server = builder.with_cert_resolver(Arc::new(ByName::new(keys)));
+    // All suites are good ones; ours come with those first that this machine is quick at, and a client can't choose the slowest.
+    server.ignore_client_order = true;
     server.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
     server.session_storage = ServerSessionMemoryCache::new(RESUMABLE_SESSIONS);
     // Without random octets for its keys there are no tickets, and TLS 1.2 has its cache.
