@@ -303,6 +303,21 @@ fn a_network_that_guesses_is_shut_out() {
     session(3).expect(&plain("alice@example.org", "wonderland"), "235 2.7.0 ");
 }
 
+/// The end of the gateway does not wait for the end of a delay.
+#[test]
+fn a_reply_is_not_held_back_beyond_the_end() {
+    let limits = "limits = { auth-failures-per-address = 1, auth-failure-delay = '15 s' }\n";
+    let (gateway, _) = gateway_of(&format!("shutdown-grace = '5 s'\n{}", configuration(limits)));
+    let session = || greeted(Client::connect_from(address(2), gateway.addresses["clear"])).0;
+    let mut guesser = session();
+    guesser.send(format!("{}\r\n", plain("bob@example.org", "looking-glass")).as_bytes());
+    // Once the failure is counted its reply is held back.
+    while !session().say(&plain("bob@example.org", "wonderland")).starts_with("454 ") {}
+    assert_eq!(gateway.stop(), 0);
+    assert!(guesser.reply().starts_with("535 5.7.8 "));
+    assert!(guesser.reply().starts_with("421 4.3.2 "));
+}
+
 /// Who is one of many from one address waits for them; who is not does not.
 #[test]
 fn a_flood_of_log_ins_leaves_others_alone() {

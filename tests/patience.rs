@@ -109,6 +109,20 @@ impl Client {
         self.is_heard().await;
     }
 
+    /// Sends this again and again, and reads nothing, until the gateway does not read either.
+    async fn floods(&mut self, text: &str) {
+        let octets = text.repeat(1000).into_bytes();
+        let (mut from, mut turns) = (0, 0);
+        while turns < FULL_TURNS {
+            match self.stream.try_write(&octets[from..]) {
+                Ok(written) => (from, turns) = ((from + written) % octets.len(), 0),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => turns += 1,
+                Err(error) => panic!("{error}"),
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Until the gateway has read all that was sent. The clock stands still, but the system takes its time.
     async fn is_heard(&self) {
         let our_port = self.stream.local_addr().expect("a socket").port();
@@ -289,6 +303,35 @@ fn a_silent_transaction_gives_way() {
     });
 }
 
+/// As little as by silence an instance is kept by not reading replies, or by a line that goes on and on.
+#[test]
+fn who_does_not_move_in_a_transaction_gives_way() {
+    let plugins = plugin("policy", "policy", "[]") + "limits.instances = 1\n";
+    let text = one_chain("[\"policy\"]", &plugins);
+    let text = text.replacen("auth-in-clear", "limits.idle-commands = 1_000_000\nauth-in-clear", 1);
+    played(&text, async |address| {
+        let mut deaf = Client::greeted(address).await;
+        deaf.transaction().await;
+        deaf.floods("HELP\r\n").await;
+        pass(20).await;
+        let mut other = Client::unheard(address).await;
+        pass(5).await;
+        assert!(other.reply().await.starts_with("220 "));
+        drop((deaf, other));
+
+        let mut slow = Client::greeted(address).await;
+        slow.transaction().await;
+        for _ in 0..3 {
+            pass(5).await;
+            slow.send("N").await;
+        }
+        let mut other = Client::unheard(address).await;
+        pass(5).await;
+        assert!(other.reply().await.starts_with("220 "));
+        assert!(slow.reply().await.starts_with("421 4.3.2 Silent while others wait"));
+    });
+}
+
 #[test]
 fn who_is_turned_away_hears_why() {
     let gateway = Gateway::start(&limited("connections = 1"));
@@ -318,3 +361,5 @@ fn messages_are_held_until_a_time_to_come() {
 
 /// Turns of the thread in which what was sent arrives, and is answered.
 const TURNS: usize = 8;
+/// Turns in which nothing can be written until it is sure that nobody reads.
+const FULL_TURNS: usize = 1000;

@@ -20,7 +20,7 @@ use crate::support::certificates::Authority;
 use crate::support::client::{Client, Shown};
 use crate::support::process::{Process, postgate, quickstart_settings};
 use crate::support::program::{program, run};
-use crate::support::{Gateway, load, log, quickstart, root};
+use crate::support::{Gateway, load, log, one_chain, plugin, quickstart, root};
 
 /// The certificate that most listeners of these tests have.
 pub(crate) const OWN: &str = "certificates = [{ chain = 'mx.pem', key = 'mx.key' }]\n";
@@ -265,6 +265,20 @@ fn a_stalled_handshake_is_cut_off() {
     let mut octets = [0; 16];
     let read = client.read(&mut octets).unwrap();
     assert_eq!(octets.get(..read).and_then(<[u8]>::first), Some(&21), "{octets:?}");
+}
+
+/// One instance for all, and a client that greets and begins a handshake in one go: it holds nothing while it is silent there.
+#[test]
+fn a_stalled_handshake_holds_no_instance() {
+    let data = tempfile::tempdir().unwrap();
+    Authority::new().issue(&["mx.example.org"]).write(data.path(), "mx");
+    let plugins = plugin("policy", "policy", "[]") + "limits.instances = 1\n";
+    let text = one_chain("[\"policy\"]", &plugins).replacen("auth-in-clear", &format!("{OWN}auth-in-clear"), 1);
+    let gateway = Gateway::start_in(&text, data);
+    let mut stalled = gateway.client();
+    stalled.send(b"EHLO client.example\r\nSTARTTLS\r\n");
+    assert!(stalled.reply().starts_with("250-") && stalled.reply().starts_with("220 2.0.0 "));
+    gateway.client().expect("EHLO client.example", "250");
 }
 
 /// Whoever cuts a connection must not be able to choose where a message ends.

@@ -72,7 +72,7 @@ impl Arrival {
             Kind::Proxy => Box::pin(self.announced(&mut stop)).await,
         };
         let Some((arrival, origin)) = arrived else { return };
-        let (connection, _place) = arrival.connection(origin);
+        let (connection, _place) = arrival.connection(origin, stop.clone());
         connection.serve(stop).await;
     }
 
@@ -139,7 +139,7 @@ impl Arrival {
         );
     }
 
-    fn connection(self, origin: Origin) -> (Connection, Place) {
+    fn connection(self, origin: Origin, stop: watch::Receiver<bool>) -> (Connection, Place) {
         let Self { stream, door, place, remote, local, .. } = self;
         let facts = SessionFacts {
             id: id::session(),
@@ -153,7 +153,7 @@ impl Arrival {
             illegal_pipelining: 0,
         };
         tracing::debug!(session = facts.id, listener = &*door.name, %remote, "session begins");
-        let stage = Stage::new(door.house.clone(), Run::new(door.chain.clone(), facts));
+        let stage = Stage::new(door.house.clone(), Run::new(door.chain.clone(), facts), stop);
         (Connection::new(stream, door, stage, origin), place)
     }
 }

@@ -14,7 +14,7 @@ use postgate_plugin::End;
 use postgate_smtp::{Close, Event, Extension, Late, Mechanism, Session, TlsFacts};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, timeout};
+use tokio::time::{Instant, Sleep, timeout, timeout_at};
 
 use self::patience::{Patience, Wait};
 use crate::banner;
@@ -168,6 +168,8 @@ impl Connection {
                 Flow::Open => {}
                 Flow::Closed(end) => return Ok(end),
                 Flow::StartTls => {
+                    // The session begins anew behind the handshake, for as long as that may take.
+                    self.stage.rest();
                     let facts = tokio::select! {
                         facts = Box::pin(self.handshake()) => facts?,
                         () = &mut stopping, if !is_stopping => return Ok(End::Shutdown),
@@ -209,7 +211,8 @@ impl Connection {
             return Ok(Err(Silence::Late(late)));
         }
         // When what is held for the client is looked at.
-        let mut look_at = self.stage.has_instances().then(|| begin + self.unused_after());
+        let still_since = self.patience.still_since(begin);
+        let mut look_at = self.stage.has_instances().then(|| still_since + self.unused_after());
         loop {
             let due = look_at.unwrap_or(late_at).min(late_at);
             if timer.deadline() > due {
@@ -228,10 +231,9 @@ impl Connection {
                         return Ok(Err(Silence::Late(late)));
                     }
                     if look_at.is_some_and(|at| now >= at) {
-                        if self.session.transaction_is_open() && Box::pin(self.stage.give_way()).await {
+                        if Box::pin(self.stage.release()).await {
                             return Ok(Err(Silence::Late(Late::Crowded)));
                         }
-                        self.stage.rest();
                         look_at = self.stage.has_instances().then(|| now + REST_AFTER);
                     }
                     timer.as_mut().reset(look_at.unwrap_or(late_at).min(late_at));
@@ -302,19 +304,33 @@ impl Connection {
         let _ = timeout(LINGER, drain).await;
     }
 
-    /// Writes the output. A client that does not read is waited for as long as one that does not write, and for all of it once.
+    /// Writes the output. A client that does not read is waited for as long as one that does not write, and for all of it once; what is
+    /// held for it is given back as soon as if it were silent.
     async fn write(&mut self) -> io::Result<()> {
-        let patience = self.session.patience();
-        let whole = async {
-            while !self.session.output().is_empty() {
-                match self.stream.write(self.session.output()).await? {
-                    0 => return Err(io::ErrorKind::WriteZero.into()),
-                    octets => self.session.sent(octets),
-                }
+        let begin = Instant::now();
+        let late_at = begin + self.session.patience();
+        let mut look_at = begin + self.unused_after();
+        loop {
+            if let Ok(written) = timeout_at(look_at.min(late_at), self.write_all()).await {
+                return written;
             }
-            self.stream.flush().await
-        };
-        timeout(patience, whole).await.map_err(|_late| io::Error::from(io::ErrorKind::TimedOut))?
+            let now = Instant::now();
+            if now >= late_at || Box::pin(self.stage.release()).await {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            look_at = now + REST_AFTER;
+        }
+    }
+
+    /// Nothing is lost where this is given up.
+    async fn write_all(&mut self) -> io::Result<()> {
+        while !self.session.output().is_empty() {
+            match self.stream.write(self.session.output()).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                octets => self.session.sent(octets),
+            }
+        }
+        self.stream.flush().await
     }
 }
 

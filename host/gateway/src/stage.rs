@@ -16,6 +16,8 @@ use postgate_plugin::{
 };
 use postgate_smtp::{Answer, Credentials, Forwarded, Mailbox, Protocol, Question, Recipient, Reply};
 use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::guesses::Watch;
 use crate::{id, quarantine, received};
@@ -42,6 +44,8 @@ pub(crate) struct Stage {
     transactions: u64,
     /// The open transaction.
     transaction: Option<Transaction>,
+    /// Whether the gateway is stopping.
+    stop: watch::Receiver<bool>,
 }
 
 struct Transaction {
@@ -56,8 +60,8 @@ struct Transaction {
 }
 
 impl Stage {
-    pub(crate) fn new(house: Arc<House>, run: Run) -> Self {
-        Self { house, run, transactions: 0, transaction: None }
+    pub(crate) fn new(house: Arc<House>, run: Run, stop: watch::Receiver<bool>) -> Self {
+        Self { house, run, transactions: 0, transaction: None, stop }
     }
 
     pub(crate) fn session(&mut self) -> &mut SessionFacts {
@@ -87,9 +91,13 @@ impl Stage {
         }
     }
 
-    /// The client is silent within a transaction. If others wait for what is held for it, gives the transaction up and everything back, and
-    /// answers yes: then the client has to be told.
-    pub(crate) async fn give_way(&mut self) -> bool {
+    /// The client does not move. Gives back what plugins hold: between transactions at once, within one if others wait for it; then the
+    /// transaction is given up, and the answer is yes.
+    pub(crate) async fn release(&mut self) -> bool {
+        if self.transaction.is_none() {
+            self.run.drop_instances();
+            return false;
+        }
         let Some(yielding) = self.run.give_way() else { return false };
         tracing::warn!(session = self.run.session().id, "a silent transaction gives way to others");
         self.reset().await;
@@ -174,7 +182,11 @@ impl Stage {
         };
         if delay > Duration::ZERO {
             self.run.drop_instances();
-            tokio::time::sleep(delay).await;
+            tokio::select! {
+                () = sleep(delay) => {}
+                // Behind the reply the session is over.
+                _ = self.stop.wait_for(|stop| *stop) => {}
+            }
         }
         answer
     }

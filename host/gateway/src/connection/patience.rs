@@ -79,6 +79,11 @@ impl Patience {
         rate.filter(|rate| rate.0 < first.0).unwrap_or(first)
     }
 
+    /// Since when the client has not moved: an octet more of a line that it has begun is no move.
+    pub(super) fn still_since(&self, now: Instant) -> Instant {
+        self.line.map_or(now, |(_, begun)| begun)
+    }
+
     /// When the line began: now, if it is another than at the last wait.
     fn line_begun(&mut self, number: u32, now: Instant) -> Instant {
         match self.line {
