@@ -303,6 +303,28 @@ fn a_network_that_guesses_is_shut_out() {
     session(3).expect(&plain("alice@example.org", "wonderland"), "235 2.7.0 ");
 }
 
+/// An exchange that began before its network was shut out tells nothing either.
+#[test]
+fn a_proof_tells_nothing_where_its_network_is_shut_out() {
+    let Some(program) = program("python3", "python3") else { return };
+    let (gateway, _) = gateway("limits = { auth-failures-per-address = 1, auth-failure-delay = '0 s' }\n");
+    let (exchange, _) = SCRAM.split_once("alice, right =").expect("the script");
+    let script = [exchange, SHUT_OUT].concat();
+    let ended = run(Command::new(program).args(["-I", "-c", &script, &gateway.addresses["clear"].port().to_string()]));
+    ended.expect(0, &[]);
+    assert_eq!(ended.stdout, "535\n454\n");
+}
+
+/// Between challenge and proof somebody else guesses.
+const SHUT_OUT: &str = r#"
+def shut(final, proof):
+    wrong = base64.b64encode(b"\0bob@example.org\0looking-glass").decode()
+    print(session().docmd("AUTH", "PLAIN " + wrong)[0])
+    return final, proof
+
+print(exchange(session(), "alice@example.org", "wonderland", shut)[0])
+"#;
+
 /// The end of the gateway does not wait for the end of a delay.
 #[test]
 fn a_reply_is_not_held_back_beyond_the_end() {

@@ -113,6 +113,8 @@ impl Stage {
             Question::Hello(hello) => self.hello(hello).await,
             Question::Starttls => verdict(self.run.starttls().await),
             Question::Authenticate { mechanism, credentials } => self.authenticate(mechanism, credentials).await,
+            Question::Proved { .. } if self.is_shut() => Answer::AuthenticationUnavailable,
+            Question::Proved { .. } => Answer::Yes,
             Question::Mail(mail) => self.mail(mail).await,
             Question::Recipient(recipient) => self.recipient(recipient).await,
             Question::Data => verdict(self.run.data().await),
@@ -170,7 +172,7 @@ impl Stage {
     async fn authenticate(&mut self, mechanism: postgate_smtp::Mechanism, credentials: Credentials) -> Answer {
         let client = self.run.session().remote.ip();
         let is_guess = !matches!(credentials, Credentials::Scram { .. });
-        if self.house.watch.is_shut(client, Instant::now()) {
+        if self.is_shut() {
             return Answer::AuthenticationUnavailable;
         }
         let answer = self.ask_who(mechanism, credentials).await;
@@ -191,6 +193,12 @@ impl Stage {
         answer
     }
 
+    /// Whether nobody of the client's network can authenticate now.
+    fn is_shut(&mut self) -> bool {
+        let client = self.run.session().remote.ip();
+        self.house.watch.is_shut(client, Instant::now())
+    }
+
     async fn ask_who(&mut self, mechanism: postgate_smtp::Mechanism, credentials: Credentials) -> Answer {
         // At the end of SCRAM nobody needs to be asked: the client has proved to have the keys, or it has not.
         let authentication = match credentials {
@@ -205,9 +213,7 @@ impl Stage {
         match authentication {
             Authentication::Keys(keys) => Answer::ScramKeys(keys),
             // Attempts that were made at the same time as those that shut the network out are not answered either.
-            Authentication::Identity(_) if self.house.watch.is_shut(self.run.session().remote.ip(), Instant::now()) => {
-                Answer::AuthenticationUnavailable
-            }
+            Authentication::Identity(_) if self.is_shut() => Answer::AuthenticationUnavailable,
             Authentication::Identity(name) => {
                 tracing::info!(session = self.run.session().id, identity = ?name, "authenticated");
                 let mechanism = mechanism.name().to_owned();
@@ -373,8 +379,8 @@ impl Stage {
         }
     }
 
-    /// Hands the message over, and makes one reply of the outcomes: the worst of them; in LMTP one for each recipient. A client that hears a 4yz although some
-    /// recipients have got the message sends it again, to them too: twice is better than never.
+    /// Hands the message over, and makes one reply of the outcomes: the worst of them; in LMTP one for each recipient. A client that
+    /// hears a 4yz although some recipients have got the message sends it again, to them too: twice is better than never.
     async fn deliver(&mut self, id: &str, accepted: &[Mailbox]) -> Answer {
         let mut deliveries = self.run.deliver().await;
         self.quarantine_failed(id, &mut deliveries).await;

@@ -92,6 +92,12 @@ pub enum Question {
         /// What it brought.
         credentials: Credentials,
     },
+    /// SCRAM (RFC 5802): the client has proved to have the keys, and may be told, which it is before the exchange ends. `Yes` or `Default`;
+    /// `AuthenticationUnavailable` where it is not to be told.
+    Proved {
+        /// Who has proved it.
+        user: String,
+    },
     /// MAIL. `Yes` or `Default`.
     Mail(Mail),
     /// RCPT. `Yes`; `Default` refuses it with 550 5.7.1.

@@ -161,6 +161,7 @@ pub fn sasl(input: &[u8]) {
                     Ok(Step::Keys(first)) => {
                         exchange = Exchange::ScramProof(first.challenge(Some(keys.clone()), &decoy, "nonce").into());
                     }
+                    Ok(Step::Proved(proof)) => exchange = Exchange::ScramProved(proof),
                     Ok(Step::Done(..)) | Err(_) => break,
                 }
                 assert!(!exchange.challenge().iter().any(u8::is_ascii_control), "a control character in a challenge");

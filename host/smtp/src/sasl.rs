@@ -144,6 +144,8 @@ pub(crate) enum Step {
     Done(Mechanism, Credentials),
     /// The keys of a user are wanted.
     Keys(Box<scram::First>),
+    /// The client has proved that it has them, and is to be told by `Exchange::ScramProved`.
+    Proved(Box<scram::Proof>),
 }
 
 impl Exchange {
@@ -174,7 +176,7 @@ impl Exchange {
             Exchange::ScramProof(proving) => {
                 let proof = proving.prove(&text)?;
                 Ok(match proof.identity {
-                    Some(_) => Step::Challenge(Exchange::ScramProved(proof.into())),
+                    Some(_) => Step::Proved(proof.into()),
                     None => proved(proof),
                 })
             }

@@ -89,6 +89,7 @@ enum Asked {
     Hello(Greeting),
     Starttls,
     Authenticate(Attempt),
+    Proved(Box<scram::Proof>),
     Mail {
         body: Body,
         utf8: bool,

@@ -614,12 +614,32 @@ fn scram(client: &mut Client, answer: Answer) -> (String, String) {
     (output, encode(message.as_bytes()))
 }
 
+/// Sends the right proof, and has the client told of it.
+fn prove(client: &mut Client, message: &str) {
+    let proved = Question::Proved { user: "alice".into() };
+    assert_eq!(client.question(&format!("{message}\r\n")), proved);
+    client.session.answer(Answer::Yes);
+    assert_eq!(client.read(""), [Came::Wait]);
+}
+
+/// Where nobody is to learn whether the proof was right there is no signature.
+#[test]
+fn a_right_proof_may_be_kept_secret() {
+    let mut client = secured();
+    let (_, message) = scram(&mut client, Answer::ScramKeys(keys()));
+    client.question(&format!("{message}\r\n"));
+    client.session.answer(Answer::AuthenticationUnavailable);
+    assert_eq!(client.output(), "454 4.7.0 Authentication is not possible now, try again later\r\n");
+    client.read("\r\n");
+    assert!(!client.session.is_authenticated() && client.output().starts_with("500 "));
+}
+
 #[test]
 fn scram_proofs() {
     // RFC 5802 section 3, RFC 4954 section 4: our signature is a challenge, which the client answers by nothing.
     let mut client = secured();
     let (first, message) = scram(&mut client, Answer::ScramKeys(keys()));
-    assert_eq!(client.read(&format!("{message}\r\n")), [Came::Wait]);
+    prove(&mut client, &message);
     let signature = client.output();
     assert!(decode(signature.trim_start_matches("334 ").trim_end()).starts_with("v="), "{signature}");
     let credentials = Credentials::ScramProof { user: "alice".into(), identity: Some("alice".into()) };
@@ -646,7 +666,7 @@ fn scram_proofs() {
     // The client has to take note of the signature, and by nothing else than an empty message.
     let mut client = secured();
     let (_, message) = scram(&mut client, Answer::ScramKeys(keys()));
-    client.read(&format!("{message}\r\n"));
+    prove(&mut client, &message);
     client.output();
     assert_eq!(client.read("AAAA\r\n"), [Came::Wait]);
     assert_eq!(client.output(), "501 5.5.2 Malformed authentication data\r\n");

@@ -2,7 +2,8 @@
 //!
 //! argon2id (RFC 9106) with 19 MiB, two passes and one lane, as OWASP's password storage cheat sheet advises; the result is a PHC
 //! string. Or keys of SCRAM-SHA-256 (RFC 5802) in the form of RFC 5803, with 600,000 iterations, as the same sheet advises for PBKDF2.
-//! The password is prepared by SASLprep (RFC 4013), as it is when a client sends it. At a terminal the password is asked for twice and not shown; otherwise it is the first line of standard input.
+//! The password is prepared by SASLprep (RFC 4013), as it is when a client sends it. At a terminal it is asked for twice and not shown;
+//! otherwise it is the first line of standard input.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 

@@ -203,9 +203,12 @@ impl Policy {
     /// Decides.
     pub fn answer(&mut self, question: &Question) -> Answer {
         match question {
-            Question::Connect | Question::Starttls | Question::Data | Question::Xclient(_) | Question::Xforward(_) => {
-                Answer::Yes
-            }
+            Question::Connect
+            | Question::Starttls
+            | Question::Proved { .. }
+            | Question::Data
+            | Question::Xclient(_)
+            | Question::Xforward(_) => Answer::Yes,
             Question::Hello(hello) => by_name(hello.name.split('.').next().unwrap_or_default()).unwrap_or(Answer::Yes),
             Question::Authenticate { credentials, .. } => {
                 let is_right = match credentials {

@@ -53,6 +53,7 @@ impl Session {
             Asked::Hello(greeting) => self.hello_answered(greeting, answer),
             Asked::Starttls => self.starttls_answered(answer.into()),
             Asked::Authenticate(attempt) => self.authenticate_answered(attempt, answer),
+            Asked::Proved(proof) => self.proof_answered(proof, answer),
             Asked::Mail { body, utf8 } => self.mail_answered(Transaction::new(body, utf8), answer.into()),
             Asked::Recipient => self.recipient_answered(answer.into()),
             Asked::Data => self.data_answered(answer.into()),
@@ -191,6 +192,17 @@ impl Session {
             },
         };
         self.refuse(&refusal);
+    }
+
+    /// Tells the client that its proof is right, by ours (RFC 5802 section 3); it takes note, and then has authenticated.
+    fn proof_answered(&mut self, proof: Box<scram::Proof>, answer: Answer) {
+        if answer == Answer::AuthenticationUnavailable {
+            return self.reply(&replies::AUTHENTICATION_UNAVAILABLE);
+        }
+        match answer.into() {
+            Verdict::Yes | Verdict::Default => self.challenge(Exchange::ScramProved(proof)),
+            Verdict::No(refusal) => self.refuse(&refusal),
+        }
     }
 
     /// Asks the client for its proof, with the keys of the user or made-up ones.

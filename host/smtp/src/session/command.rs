@@ -296,6 +296,10 @@ impl Session {
                 };
                 Ok(self.question(Asked::Authenticate(attempt), Question::Authenticate { mechanism, credentials }))
             }
+            sasl::Step::Proved(proof) => {
+                let user = proof.user.clone();
+                Ok(self.question(Asked::Proved(proof), Question::Proved { user }))
+            }
             sasl::Step::Keys(first) => {
                 let mechanism = first.mechanism;
                 let credentials = Credentials::Scram { user: first.user.clone() };
