@@ -108,7 +108,8 @@ impl Server {
 
 impl Port {
     async fn serve(self, socket: TcpListener, mut stopped: watch::Receiver<bool>, grace: Duration) -> usize {
-        let told = stopped.clone();
+        // Sessions are told when nobody can come any more: a client that hears 421 finds the door closed.
+        let (closing, told) = watch::channel(false);
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -121,6 +122,8 @@ impl Port {
             }
         }
         drop(socket);
+        // Nobody hears it if there is no session.
+        let _ = closing.send(true);
         let all = async {
             while let Some(ended) = connections.join_next().await {
                 self.ended(&ended);
