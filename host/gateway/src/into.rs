@@ -31,6 +31,7 @@ fn limits(limits: &config::PluginLimits) -> Limits {
         memory_bytes: limits.memory.octets(),
         deadline: limits.deadline.0,
         table_elements: limits.table_elements as usize,
+        service_calls: limits.service_calls,
         instances: limits.instances.number(),
         log_bytes: limits.log_octets.octets(),
         note_bytes: limits.note_octets.octets(),

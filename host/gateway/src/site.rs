@@ -8,7 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use postgate_plugin::{Chain, Engine, EngineConfig, Entry, Hook, LoadError, Plugin, try_scratch};
+use postgate_plugin::{Chain, Engine, EngineConfig, Entry, Hook, LoadError, Plugin, SettingProblem, try_scratch};
 use postgate_smtp::{AuthOffer, Extension, Extensions, Mechanisms, TlsOffer};
 
 use crate::chance;
@@ -69,6 +69,9 @@ impl Site {
                 Ok(plugin) => {
                     plugins.insert(name.clone(), plugin);
                 }
+                Err(LoadError::Settings(wrong)) => {
+                    problems.extend(wrong.iter().map(|wrong| setting_problem(config, name, wrong)));
+                }
                 Err(error) => {
                     let message = format!("plugin \"{name}\": {}", chained(&error));
                     problems.push(config.problem(&["plugin", name, setting(&error)], message));
@@ -102,6 +105,7 @@ fn setting(error: &LoadError) -> &'static str {
     match error {
         LoadError::NotGranted { .. } => "grants",
         LoadError::Pin { .. } => "sha256",
+        LoadError::Settings(_) => "config",
         LoadError::MemoryLimit { .. } | LoadError::Start { .. } => "limits",
         LoadError::Read { .. }
         | LoadError::Anatomy { .. }
@@ -109,8 +113,16 @@ fn setting(error: &LoadError) -> &'static str {
         | LoadError::NoHooks
         | LoadError::UnknownImport { .. }
         | LoadError::Compile(_)
+        | LoadError::SetupSignature(_)
         | LoadError::Signature { .. } => "component",
     }
+}
+
+/// What a plugin says of one of its own settings, at its line.
+fn setting_problem(config: &Config, plugin: &str, wrong: &SettingProblem) -> Problem {
+    let path: Vec<&str> =
+        ["plugin", plugin, "config"].into_iter().chain(wrong.path.iter().map(String::as_str)).collect();
+    config.problem(&path, format!("plugin \"{plugin}\": {}", wrong.message))
 }
 
 /// The plugins of a chain; the configuration has made sure that they exist.

@@ -10,12 +10,15 @@ use wasmtime::component::{Component, InstancePre};
 
 use crate::anatomy::{Anatomy, AnatomyError, Hash};
 use crate::engine::Engine;
+use crate::failure::Failure;
 use crate::hook::{CONTRACT_VERSION, Hook, HookSet, Indices};
 use crate::instance;
 use crate::limits::{Keep, Limits};
 use crate::places::Places;
 use crate::service::passwords::Verifier;
+use crate::service::usage::Usage;
 use crate::service::{Grants, SERVICES, Service};
+use crate::setup::{self, SettingProblem};
 use crate::state::State;
 
 /// A plugin as the operator has configured it.
@@ -44,6 +47,8 @@ pub(crate) struct Facts {
     pub(crate) config: serde_json::Value,
     pub(crate) config_json: String,
     pub(crate) limits: Limits,
+    /// What it has used of the services.
+    pub(crate) usage: Usage,
     pub(crate) passwords: Arc<Verifier>,
     /// Places for work on the disk.
     pub(crate) disk: Arc<Semaphore>,
@@ -141,6 +146,12 @@ pub enum LoadError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Its `setup` does not have the right function.
+    #[error("its interface setup does not have the function that postgate:mail@{CONTRACT_VERSION} asks for")]
+    SetupSignature(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It can't use its own table of the configuration.
+    #[error("it can't use its configuration")]
+    Settings(Vec<SettingProblem>),
     /// It fails before it is asked anything.
     #[error("it does not start within its limits: {cause}: {detail}")]
     Start {
@@ -149,6 +160,13 @@ pub enum LoadError {
         /// What happened.
         detail: String,
     },
+}
+
+impl LoadError {
+    /// A failure while it is started, or asked about its configuration.
+    pub(crate) fn start(failure: Failure) -> Self {
+        Self::Start { cause: failure.cause, detail: [failure.detail, failure.stderr].join(" ").trim().to_owned() }
+    }
 }
 
 impl Plugin {
@@ -171,6 +189,7 @@ impl Plugin {
                 config_json: config.config.to_string(),
                 config: config.config,
                 limits: config.limits.clone(),
+                usage: Usage::default(),
                 passwords: engine.passwords().clone(),
                 disk: engine.disk().clone(),
             }),
@@ -204,6 +223,11 @@ impl Plugin {
     /// The host services that it was granted.
     pub fn grants(&self) -> &Grants {
         &self.facts.grants
+    }
+
+    /// What it has used of the services.
+    pub fn usage(&self) -> &Usage {
+        &self.facts.usage
     }
 
     /// How its instances are kept.
@@ -241,7 +265,8 @@ fn check(config: &PluginConfig, anatomy: &Anatomy, engine: &Engine) -> Result<()
 /// The hooks that a component exports. Other exports are none of our business: language runtimes add some of their own.
 pub fn hooks(anatomy: &Anatomy) -> Result<HookSet, LoadError> {
     let mut found = HookSet::default();
-    for export in anatomy.exports.iter().filter(|export| export.starts_with(CONTRACT_PREFIX)) {
+    let ours = |export: &&String| export.starts_with(CONTRACT_PREFIX) && !is_same_interface(export, setup::INTERFACE);
+    for export in anatomy.exports.iter().filter(ours) {
         let hook = Hook::ALL.into_iter().find(|hook| is_same_interface(export, hook.interface()));
         found.insert(
             hook.ok_or_else(|| LoadError::UnknownHook { export: export.clone(), known: known_versions_of(export) })?,
@@ -321,6 +346,7 @@ const CONTEXT: &[&str] = &[
     "postgate:mail/session",
     "postgate:mail/transaction",
     "postgate:mail/mail-data",
+    "postgate:mail/parts",
     "postgate:mail/editor",
 ];
 

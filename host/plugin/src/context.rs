@@ -5,6 +5,7 @@
 
 mod editor;
 mod mail_data;
+mod parts;
 mod session;
 mod transaction;
 

@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::failure::{Cause, Failure};
 use crate::hook::{Guests, Hook};
 use crate::pulse::{FIRST_BEATS, FURTHER_BEATS};
+use crate::setup;
 use crate::state::State;
 
 /// An instance and its store.
@@ -49,11 +50,17 @@ impl Instance {
         }
     }
 
+    /// Fills up the fuel.
+    pub(crate) fn refuel(&mut self) {
+        fuel(&mut self.store);
+    }
+
     /// Lends the context and fills up what one call may use.
     pub(crate) fn begin(&mut self, context: Box<Context>) {
         fuel(&mut self.store);
         let state = self.store.data_mut();
         state.log_left_bytes = state.facts.limits.log_bytes;
+        state.service_calls_left = state.facts.limits.service_calls;
         state.context = Some(context);
     }
 
@@ -83,14 +90,10 @@ impl Instance {
 /// Makes one instance and looks up all its hooks, to see at load what would fail later.
 pub(crate) async fn check(plugin: &Plugin) -> Result<(), LoadError> {
     let mut instance =
-        Instance::new(plugin, Instant::now() + plugin.facts.limits.deadline).await.map_err(|failure| {
-            LoadError::Start {
-                cause: failure.cause,
-                detail: [failure.detail, failure.stderr].join(" ").trim().to_owned(),
-            }
-        })?;
+        Instance::new(plugin, Instant::now() + plugin.facts.limits.deadline).await.map_err(LoadError::start)?;
     let check = plugin.indices.check(&mut instance.store, &instance.instance);
-    check.map_err(|(hook, error): (Hook, _)| LoadError::Signature { hook, source: error.into() })
+    check.map_err(|(hook, error): (Hook, _)| LoadError::Signature { hook, source: error.into() })?;
+    setup::ask(plugin, &mut instance).await
 }
 
 /// Places in the pool for all plugins of a chain: a session that has begun can go on, and never waits for what others hold while

@@ -26,6 +26,7 @@ mod reply;
 mod run;
 mod scram;
 mod service;
+mod setup;
 mod state;
 mod stderr;
 
@@ -43,4 +44,8 @@ pub use network::network;
 pub use places::Yielding;
 pub use run::{Authentication, Decision, Delivery, End, Event, Fate, MessageDecision, Run};
 pub use scram::{ScramEntry, ScramEntryError};
-pub use service::{Grants, SERVICES, Service, maildir};
+pub use service::{
+    Grants, SERVICES, Service, ServiceId, maildir,
+    usage::{Usage, Used},
+};
+pub use setup::SettingProblem;

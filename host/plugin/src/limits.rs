@@ -21,6 +21,8 @@ pub struct Limits {
     pub table_elements: usize,
     /// Instances of this plugin that may exist at the same time.
     pub instances: usize,
+    /// Calls of host services that one call of a hook may make; logging and reading the configuration are none.
+    pub service_calls: u32,
     /// Octets that one call may write into the log.
     pub log_bytes: usize,
     /// Octets of all notes of a session together, names included.
@@ -39,6 +41,7 @@ impl Default for Limits {
             deadline: Duration::from_secs(10),
             table_elements: 20_000,
             instances: 4000,
+            service_calls: 1000,
             log_bytes: 16 << 10,
             note_bytes: 64 << 10,
             edit_bytes: 1 << 20,

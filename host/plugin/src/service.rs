@@ -1,11 +1,22 @@
 //! Host services: what a plugin can do beyond answering. One interface, one file, one row of the table below.
 //!
-//! A service that was not granted is not there: a component that imports it is refused when it is loaded.
+//! A service that was not granted is not there: a component that imports it is refused when it is loaded. Every call is counted
+//! (`service/usage.rs`), and a plugin has so many of them in one call of a hook.
 
 mod config;
+pub(crate) mod dns;
+pub(crate) mod fetch;
+pub(crate) mod key_value;
 mod log;
+pub(crate) mod mail_authentication;
 pub mod maildir;
+pub(crate) mod metrics;
 pub(crate) mod passwords;
+pub(crate) mod secrets;
+pub(crate) mod signing;
+pub(crate) mod sqlite;
+pub(crate) mod submit;
+pub(crate) mod usage;
 
 use std::path::PathBuf;
 
@@ -20,14 +31,54 @@ pub struct Grants {
     pub passwords: bool,
     /// `maildir`: delivery into Maildirs below this directory.
     pub maildir: Option<PathBuf>,
+    /// `metrics`: figures of its own.
+    pub metrics: bool,
+    /// `secrets`: those that it may read, and those that it may sign with.
+    pub secrets: Option<secrets::Grant>,
+    /// `key-value`: a store.
+    pub key_value: Option<key_value::Grant>,
+    /// `sqlite`: a database.
+    pub sqlite: Option<sqlite::Grant>,
+    /// `http`: requests to listed hosts.
+    pub http: Option<fetch::Grant>,
+    /// `dns`: look-ups.
+    pub dns: bool,
+    /// `submit`: messages to listed relays.
+    pub submit: Option<submit::Grant>,
+    /// `mail-authentication`: results of SPF, DKIM, DMARC and ARC.
+    pub mail_authentication: bool,
+    /// `signing`: DKIM and ARC with listed keys.
+    pub signing: Option<signing::Grant>,
+}
+
+macro_rules! services {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $interface:literal $summary:literal $example:literal, $granted:expr;)*) => {
+        /// A host service.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum ServiceId {
+            $($(#[$doc])* $variant,)*
+        }
+
+        /// All services.
+        pub const SERVICES: &[Service] = &[$(Service {
+            id: ServiceId::$variant,
+            name: $name,
+            interface: $interface,
+            summary: $summary,
+            example: $example,
+            granted: $granted,
+        },)*];
+    };
 }
 
 /// One row of the table of services.
 #[derive(Debug)]
 pub struct Service {
+    /// Which it is.
+    pub id: ServiceId,
     /// The name of the grant, in the configuration.
     pub name: &'static str,
-    /// The WIT interface, without its version.
+    /// The interface, without its version.
     pub interface: &'static str,
     /// What it allows, in a few words.
     pub summary: &'static str,
@@ -43,34 +94,31 @@ impl Service {
     }
 }
 
-/// All services.
-pub const SERVICES: &[Service] = &[
-    Service {
-        name: "log",
-        interface: "postgate:mail/log",
-        summary: "write lines into the gateway's log",
-        example: "\"log\"",
-        granted: |grants| grants.log,
-    },
-    Service {
-        name: "config",
-        interface: "postgate:mail/config",
-        summary: "read the plugin's own table of the configuration",
-        example: "\"config\"",
-        granted: |grants| grants.config,
-    },
-    Service {
-        name: "passwords",
-        interface: "postgate:mail/passwords",
-        summary: "have password hashes verified natively",
-        example: "\"passwords\"",
-        granted: |grants| grants.passwords,
-    },
-    Service {
-        name: "maildir",
-        interface: "postgate:mail/maildir",
-        summary: "deliver into Maildirs below one directory",
-        example: "{ maildir = \"mail\" }",
-        granted: |grants| grants.maildir.is_some(),
-    },
-];
+services! {
+    /// Lines in the log.
+    Log "log" "postgate:mail/log" "write lines into the gateway's log" "\"log\"", |grants| grants.log;
+    /// The plugin's own table.
+    Config "config" "postgate:mail/config" "read the plugin's own table of the configuration" "\"config\"", |grants| grants.config;
+    /// Password hashes.
+    Passwords "passwords" "postgate:mail/passwords" "have password hashes verified natively" "\"passwords\"", |grants| grants.passwords;
+    /// Delivery into Maildirs.
+    Maildir "maildir" "postgate:mail/maildir" "deliver into Maildirs below one directory" "{ maildir = \"mail\" }", |grants| grants.maildir.is_some();
+    /// Figures.
+    Metrics "metrics" "postgate:mail/metrics" "keep figures of its own among the gateway's metrics" "\"metrics\"", |grants| grants.metrics;
+    /// Secrets.
+    Secrets "secrets" "postgate:mail/secrets" "read or sign with listed secrets" "{ secrets = { read = [\"api-key\"] } }", |grants| grants.secrets.is_some();
+    /// A store of its own.
+    KeyValue "key-value" "postgate:mail/key-value" "keep octets by key" "\"key-value\"", |grants| grants.key_value.is_some();
+    /// A database of its own.
+    Sqlite "sqlite" "postgate:mail/sqlite" "have an SQLite database of its own" "\"sqlite\"", |grants| grants.sqlite.is_some();
+    /// Outgoing HTTP.
+    Http "http" "postgate:mail/fetch" "send HTTP requests to listed hosts" "{ http = { allow = [\"https://api.example.org\"] } }", |grants| grants.http.is_some();
+    /// Name look-ups.
+    Dns "dns" "postgate:mail/dns" "look names up" "\"dns\"", |grants| grants.dns;
+    /// Relays.
+    Submit "submit" "postgate:mail/submit" "hand messages over to listed relays" "{ submit = [\"upstream\"] }", |grants| grants.submit.is_some();
+    /// SPF, DKIM, DMARC, ARC.
+    MailAuthentication "mail-authentication" "postgate:mail/mail-authentication" "learn what SPF, DKIM, DMARC and ARC say" "\"mail-authentication\"", |grants| grants.mail_authentication;
+    /// Signatures.
+    Signing "signing" "postgate:mail/signing" "sign with listed keys" "{ signing = [\"example-org\"] }", |grants| grants.signing.is_some();
+}

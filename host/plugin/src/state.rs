@@ -17,6 +17,8 @@ pub(crate) struct State {
     /// The context of the current call; lent by the run, none outside a hook.
     pub(crate) context: Option<Box<Context>>,
     pub(crate) meter: Meter,
+    /// Calls of services that this call of a hook may still make.
+    pub(crate) service_calls_left: u32,
     /// Octets that this call may still write into the log.
     pub(crate) log_left_bytes: usize,
     /// Octets of log lines that this call has lost.
@@ -35,6 +37,7 @@ impl State {
         table.set_max_capacity(MAX_RESOURCES);
         Self {
             meter: Meter::new(&facts.limits),
+            service_calls_left: facts.limits.service_calls,
             log_left_bytes: facts.limits.log_bytes,
             log_lost_bytes: 0,
             facts,

@@ -17,9 +17,28 @@ pub mod imports {
                 import postgate:mail/config@0.1.0;
                 import postgate:mail/passwords@0.1.0;
                 import postgate:mail/maildir@0.1.0;
+                import postgate:mail/metrics@0.1.0;
+                import postgate:mail/secrets@0.1.0;
+                import postgate:mail/key-value@0.1.0;
+                import postgate:mail/fetch@0.1.0;
+                import postgate:mail/dns@0.1.0;
+                import postgate:mail/submit@0.1.0;
+                import postgate:mail/mail-authentication@0.1.0;
+                import postgate:mail/signing@0.1.0;
             }
         ",
         additional_derives: [PartialEq, Eq],
+        generate_all,
+    });
+}
+
+/// SQLite: its values are compared as floating point numbers are.
+pub mod database {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package postgate:sdk; world database { import postgate:mail/sqlite@0.1.0; }",
+        with: { "postgate:mail/types@0.1.0": crate::bindings::imports::postgate::mail::types },
+        additional_derives: [PartialEq],
         generate_all,
     });
 }
@@ -41,6 +60,7 @@ macro_rules! hook {
     };
 }
 
+hook!(setup, "package postgate:sdk; world hook-setup { export postgate:mail/setup@0.1.0; }", {});
 hook!(connect, "package postgate:sdk; world hook-connect { export postgate:mail/connect@0.1.0; }", {
     "postgate:mail/types@0.1.0": crate::bindings::imports::postgate::mail::types,
 });

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
 pub use crate::bindings::imports::postgate::mail::config::{table, value};
+use crate::hook::SettingProblem;
 use crate::{Reply, log};
 
 /// A plugin's configuration, read when it is first wanted. Made to be a `static`.
@@ -51,6 +52,8 @@ impl<T: DeserializeOwned> Default for Configuration<T> {
 pub struct ConfigError {
     /// Where it stands, as the operator would write it: `domains."example.org".users[2]`. Empty for the table itself.
     pub key: String,
+    /// The same as a list of keys and places.
+    pub path: Vec<String>,
     /// What is wrong there.
     pub problem: String,
 }
@@ -66,6 +69,12 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// What is wrong with the table, for [`crate::hook::Setup`]: nothing if it can be read as a `T`.
+#[must_use]
+pub fn problems<T: DeserializeOwned>() -> Vec<SettingProblem> {
+    read::<T>().err().map(|error| SettingProblem { path: error.path, message: error.problem }).into_iter().collect()
+}
 
 /// Asks the host for the table and reads it.
 ///
@@ -84,8 +93,8 @@ pub fn read<T: DeserializeOwned>() -> Result<T, ConfigError> {
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, ConfigError> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let key = key_of(error.path());
-        ConfigError { key, problem: without_position(error.into_inner()) }
+        let (key, path) = (key_of(error.path()), steps(error.path()));
+        ConfigError { key, path, problem: without_position(error.into_inner()) }
     })
 }
 
@@ -109,6 +118,16 @@ fn key_of(path: &Path) -> String {
         }
     }
     key
+}
+
+/// The path as keys and places.
+fn steps(path: &Path) -> Vec<String> {
+    let step = |segment: &Segment| match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key: name } | Segment::Enum { variant: name } => Some(name.clone()),
+        Segment::Unknown => None,
+    };
+    path.iter().filter_map(step).collect()
 }
 
 /// Whether TOML needs no quotes around it.

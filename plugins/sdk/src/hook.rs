@@ -4,6 +4,10 @@
 
 use crate::bindings;
 
+/// The plugin has been loaded: `on_setup` looks at its configuration; [`crate::config::problems`] does so by a type.
+pub use bindings::setup::exports::postgate::mail::setup::Guest as Setup;
+pub use bindings::setup::exports::postgate::mail::setup::SettingProblem;
+
 /// A client has connected: `on_connect`, before the banner.
 pub use bindings::connect::exports::postgate::mail::connect::Guest as Connect;
 
@@ -72,7 +76,7 @@ pub use bindings::observe::exports::postgate::mail::observe::{End, Event, Fate, 
 /// # fn main() {}
 /// ```
 ///
-/// The names are those of the interfaces: `connect hello starttls authenticate mail recipient data chunk message deliver
+/// The names are those of the interfaces: `setup connect hello starttls authenticate mail recipient data chunk message deliver
 /// verify expand command observe`.
 #[macro_export]
 macro_rules! export {

@@ -36,14 +36,24 @@ pub mod hook;
 pub mod log;
 mod reply;
 
+pub use bindings::database::postgate::mail::sqlite;
+pub use bindings::imports::postgate::mail::dns;
 pub use bindings::imports::postgate::mail::editor;
+pub use bindings::imports::postgate::mail::fetch;
+pub use bindings::imports::postgate::mail::key_value;
+pub use bindings::imports::postgate::mail::mail_authentication;
 pub use bindings::imports::postgate::mail::mail_data;
 pub use bindings::imports::postgate::mail::maildir;
+pub use bindings::imports::postgate::mail::metrics;
+pub use bindings::imports::postgate::mail::parts;
 pub use bindings::imports::postgate::mail::passwords;
+pub use bindings::imports::postgate::mail::secrets;
 pub use bindings::imports::postgate::mail::session;
+pub use bindings::imports::postgate::mail::signing;
+pub use bindings::imports::postgate::mail::submit;
 pub use bindings::imports::postgate::mail::transaction;
 pub use bindings::imports::postgate::mail::types::{
-    DirectoryEntry, EnhancedStatus, Mailbox, Parameter, Reply, Verdict,
+    DirectoryEntry, EnhancedStatus, Mailbox, Parameter, Reply, ServiceError, Verdict,
 };
 
 /// The plugin in the README of the repository compiles too.

@@ -210,8 +210,19 @@ impl ListenerPart<'_> {
     }
 
     fn limits(&self) -> String {
-        let title =
-            ["limits", "fuel", "memory", "deadline", "instances", "tables", "log", "notes", "edits", "transfer"];
+        let title = [
+            "limits",
+            "fuel",
+            "memory",
+            "deadline",
+            "instances",
+            "tables",
+            "services",
+            "log",
+            "notes",
+            "edits",
+            "transfer",
+        ];
         let rows = self.plugins.iter().map(|plugin| {
             let limits = plugin.limits;
             [
@@ -221,6 +232,7 @@ impl ListenerPart<'_> {
                 limits.deadline.to_string(),
                 limits.instances.to_string(),
                 grouped(limits.table_elements.into()),
+                grouped(limits.service_calls.into()),
                 limits.log_octets.to_string(),
                 limits.note_octets.to_string(),
                 limits.edit_octets.to_string(),

@@ -367,6 +367,7 @@ impl Resolver<'_> {
             deadline: limits.deadline,
             instances,
             table_elements: limits.table_elements,
+            service_calls: limits.service_calls,
             log_octets: limits.log_octets,
             note_octets: limits.note_octets,
             edit_octets: limits.edit_octets,

@@ -210,6 +210,8 @@ pub struct PluginLimits {
     pub instances: Count,
     /// Elements of all tables of an instance together.
     pub table_elements: u32,
+    /// Calls of host services that one call of a hook may make.
+    pub service_calls: u32,
     /// What one call may write into the log.
     pub log_octets: Size,
     /// All notes of a session together, names included.

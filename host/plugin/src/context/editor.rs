@@ -68,6 +68,18 @@ impl Host for State {
         self.add_field(&name, &value, Place::End)
     }
 
+    fn insert_field(&mut self, _n: u32, _name: String, _value: Vec<u8>) -> Edited<()> {
+        Ok(Err(EditError::NotNow))
+    }
+
+    async fn replace_part(&mut self, _part: u32, _media_type: String, _content: Vec<u8>) -> Edited<bool> {
+        Ok(Err(EditError::NotNow))
+    }
+
+    async fn remove_part(&mut self, _part: u32) -> Edited<bool> {
+        Ok(Err(EditError::NotNow))
+    }
+
     fn replace_field(&mut self, name: String, n: u32, value: Vec<u8>) -> Edited<bool> {
         self.edit(value.len(), |_, message| {
             check_name(&name)?;

@@ -22,10 +22,12 @@ impl Host for State {
         }
         self.log_left_bytes -= octets;
         let plugin = self.facts.clone();
-        let context = self.context()?;
+        // While it is asked about its configuration there is no session.
+        let context = self.context.as_deref();
         let plugin = plugin.name.as_str();
-        let session = context.session.id.as_str();
-        let transaction = context.transaction.as_ref().map_or("", |transaction| transaction.id.as_str());
+        let session = context.map_or("", |context| context.session.id.as_str());
+        let transaction = context.and_then(|context| context.transaction.as_ref());
+        let transaction = transaction.map_or("", |transaction| transaction.id.as_str());
         match level {
             Level::Debug => tracing::debug!(target: TARGET, plugin, session, transaction, %facts, "{message}"),
             Level::Info => tracing::info!(target: TARGET, plugin, session, transaction, %facts, "{message}"),
