@@ -18,5 +18,7 @@ mod misbehaviour;
 mod patience;
 mod process;
 mod proxy;
+mod storage;
+mod stores;
 mod support;
 mod tls;

@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 use postgate::config::{Config, Machine, Problems};
 use postgate::server::Server;
 use postgate::site::Site;
+use postgate_plugin::Clock;
 use tokio::sync::oneshot;
 
 pub(crate) use client::Client;
@@ -122,18 +123,27 @@ impl Gateway {
     }
 
     pub(crate) fn start_in(text: &str, data: tempfile::TempDir) -> Self {
-        Self::start_large(text, data, 50)
+        Self::start_with(text, data, 50, Clock::default())
     }
 
     /// With so many instances.
     pub(crate) fn start_large(text: &str, data: tempfile::TempDir, instances: usize) -> Self {
+        Self::start_with(text, data, instances, Clock::default())
+    }
+
+    /// With a clock of the test's own.
+    pub(crate) fn start_at(text: &str, data: tempfile::TempDir, clock: Clock) -> Self {
+        Self::start_with(text, data, 50, clock)
+    }
+
+    fn start_with(text: &str, data: tempfile::TempDir, instances: usize, clock: Clock) -> Self {
         log::capture();
         let config = config_of(text, data.path(), instances).unwrap_or_else(|problems| panic!("{problems}"));
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, addresses) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             runtime().block_on(async {
-                let site = Site::load(&config).await.unwrap_or_else(|problems| panic!("{problems}"));
+                let site = Site::load_with(&config, clock).await.unwrap_or_else(|problems| panic!("{problems}"));
                 let server = Server::bind(&config, site).await.unwrap_or_else(|problems| panic!("{problems}"));
                 let addresses = server.addresses().map(|(name, address)| (name.to_owned(), address)).collect();
                 ready.send(addresses).expect("the test waits");

@@ -8,6 +8,7 @@
 //! A file is at most 1 MiB of UTF-8, in the form of TOML 1.1.
 
 mod file;
+mod grant;
 mod load;
 mod name;
 mod network;
@@ -31,6 +32,7 @@ use std::path::PathBuf;
 use postgate_plugin::{Hash, Keep, OnFailure};
 use serde::Serialize;
 
+pub use grant::storage::{KeyValue, Sqlite};
 pub use load::Machine;
 pub use name::Hostname;
 pub use network::Network;
@@ -179,6 +181,10 @@ pub enum Grant {
     Passwords,
     /// Writing into Maildirs below this directory.
     Maildir(PathBuf),
+    /// A store of octets by key.
+    KeyValue(KeyValue),
+    /// An SQLite database of its own.
+    Sqlite(Sqlite),
 }
 
 impl Grant {
@@ -189,6 +195,8 @@ impl Grant {
             Grant::Config => "config",
             Grant::Passwords => "passwords",
             Grant::Maildir(_) => "maildir",
+            Grant::KeyValue(_) => "key-value",
+            Grant::Sqlite(_) => "sqlite",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The configuration's words in those of the crates that they are for.
 
-use postgate_plugin::{Grants, Limits, PluginConfig};
+use postgate_plugin::{Grants, Limits, PluginConfig, key_value, sqlite};
 
 use crate::config;
 
@@ -12,6 +12,8 @@ pub(crate) fn plugin(name: &str, settings: &config::Plugin) -> PluginConfig {
             config::Grant::Config => grants.config = true,
             config::Grant::Passwords => grants.passwords = true,
             config::Grant::Maildir(root) => grants.maildir = Some(root.clone()),
+            config::Grant::KeyValue(store) => grants.key_value = Some(key_value(store)),
+            config::Grant::Sqlite(database) => grants.sqlite = Some(sqlite(database)),
         }
     }
     PluginConfig {
@@ -22,6 +24,23 @@ pub(crate) fn plugin(name: &str, settings: &config::Plugin) -> PluginConfig {
         config: serde_json::Value::Object(settings.config.clone()),
         limits: limits(&settings.limits),
         keep: settings.instance,
+    }
+}
+
+fn key_value(store: &config::KeyValue) -> key_value::Grant {
+    key_value::Grant {
+        name: store.store.clone(),
+        path: store.path.clone(),
+        size_bytes: store.size.0,
+        entries: store.entries.number() as u64,
+    }
+}
+
+fn sqlite(database: &config::Sqlite) -> sqlite::Grant {
+    sqlite::Grant {
+        path: database.path.clone(),
+        size_bytes: database.size.0,
+        connections: database.connections.number(),
     }
 }
 

@@ -8,7 +8,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use postgate_plugin::{Chain, Engine, EngineConfig, Entry, Hook, LoadError, Plugin, SettingProblem, try_scratch};
+use postgate_plugin::{
+    Chain, Clock, Engine, EngineConfig, Entry, Hook, LoadError, Plugin, SettingProblem, StorageError, try_scratch,
+};
 use postgate_smtp::{AuthOffer, Extension, Extensions, Mechanisms, TlsOffer};
 
 use crate::chance;
@@ -49,12 +51,18 @@ impl Door {
 impl Site {
     /// Loads all plugins and checks all directories; tells everything that is wrong.
     pub async fn load(config: &Config) -> Result<Self, Problems> {
+        Self::load_with(config, Clock::default()).await
+    }
+
+    /// As `load`, with a clock of its own: tests need not wait for what expires.
+    pub async fn load_with(config: &Config, clock: Clock) -> Result<Self, Problems> {
         let mut problems = directories(config);
         let engine = Engine::new(&EngineConfig {
             instances: config.engine.instances.number(),
             memory_bytes: config.engine.memory_max.octets(),
             cache: Some(config.cache_dir.clone()),
             password_workers: config.password_workers.number(),
+            clock,
         });
         let engine = match engine {
             Ok(engine) => engine,
@@ -71,6 +79,9 @@ impl Site {
                 }
                 Err(LoadError::Settings(wrong)) => {
                     problems.extend(wrong.iter().map(|wrong| setting_problem(config, name, wrong)));
+                }
+                Err(LoadError::Storage { service, source }) => {
+                    problems.push(grant_problem(config, name, service, &source));
                 }
                 Err(error) => {
                     let message = format!("plugin \"{name}\": {}", chained(&error));
@@ -103,7 +114,7 @@ impl Site {
 /// The setting that is to be changed when a plugin can't be loaded.
 fn setting(error: &LoadError) -> &'static str {
     match error {
-        LoadError::NotGranted { .. } => "grants",
+        LoadError::NotGranted { .. } | LoadError::Storage { .. } => "grants",
         LoadError::Pin { .. } => "sha256",
         LoadError::Settings(_) => "config",
         LoadError::MemoryLimit { .. } | LoadError::Start { .. } => "limits",
@@ -123,6 +134,13 @@ fn setting_problem(config: &Config, plugin: &str, wrong: &SettingProblem) -> Pro
     let path: Vec<&str> =
         ["plugin", plugin, "config"].into_iter().chain(wrong.path.iter().map(String::as_str)).collect();
     config.problem(&path, format!("plugin \"{plugin}\": {}", wrong.message))
+}
+
+/// What is wrong with what a service keeps for a plugin, at the grant's line.
+fn grant_problem(config: &Config, plugin: &str, service: &str, error: &StorageError) -> Problem {
+    let grants = config.plugins.get(plugin).map_or(&[][..], |plugin| &plugin.grants);
+    let place = grants.iter().position(|grant| grant.name() == service).unwrap_or_default().to_string();
+    config.problem(&["plugin", plugin, "grants", &place], format!("plugin \"{plugin}\": {}", chained(error)))
 }
 
 /// The plugins of a chain; the configuration has made sure that they exist.
@@ -277,7 +295,11 @@ fn directories(config: &Config) -> Vec<Problem> {
         for (n, grant) in plugin.grants.iter().enumerate() {
             match grant {
                 config::Grant::Maildir(root) => check(&["plugin", name, "grants", &n.to_string()], root),
-                config::Grant::Log | config::Grant::Config | config::Grant::Passwords => {}
+                config::Grant::Log
+                | config::Grant::Config
+                | config::Grant::Passwords
+                | config::Grant::KeyValue(_)
+                | config::Grant::Sqlite(_) => {}
             }
         }
     }

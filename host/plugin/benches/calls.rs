@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group, criterion_main};
 use postgate_plugin::{
     Chain, Engine, EngineConfig, Entry, Grants, Keep, Limits, MessageWriter, OnFailure, Plugin, PluginConfig, Run,
-    SessionFacts,
+    SessionFacts, key_value, sqlite,
 };
 use postgate_smtp::{Body, Mail, Recipient};
 use tokio::runtime::Runtime;
@@ -20,15 +20,33 @@ fn component(name: &str) -> PathBuf {
     target.join("plugins").join(format!("{name}.wasm"))
 }
 
+/// What the measured plugins need.
+fn grants(plugin: &str, scratch: &Path) -> Grants {
+    let path = scratch.join(format!("{plugin}.db"));
+    let key_value =
+        key_value::Grant { name: plugin.to_owned(), path: path.clone(), size_bytes: 64 << 20, entries: 1_000_000 };
+    let sqlite = sqlite::Grant { path, size_bytes: 64 << 20, connections: 4 };
+    Grants {
+        log: true,
+        config: true,
+        key_value: (plugin == "greylist").then_some(key_value),
+        sqlite: (plugin == "sqlite-store").then_some(sqlite),
+        ..Grants::default()
+    }
+}
+
 /// A chain of shipped plugins.
-fn chain(runtime: &Runtime, engine: &Engine, plugins: &[(&str, Keep)]) -> Arc<Chain> {
+fn chain(runtime: &Runtime, engine: &Engine, plugins: &[(&str, Keep)], scratch: &Path) -> Arc<Chain> {
     let entries = plugins.iter().map(|(name, keep)| {
         let config = PluginConfig {
             name: (*name).to_owned(),
             component: component(name),
             sha256: None,
-            grants: Grants { log: true, config: true, ..Grants::default() },
-            config: serde_json::json!({ "domains": { "example.org": { "users": ["bob"] } } }),
+            grants: grants(name, scratch),
+            config: match *name {
+                "virtual-domains" => serde_json::json!({ "domains": { "example.org": { "users": ["bob"] } } }),
+                _ => serde_json::json!({}),
+            },
             limits: Limits::default(),
             keep: *keep,
         };
@@ -101,17 +119,20 @@ async fn deliveries(mut run: Run, times: u64) -> Duration {
 fn measure(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let engine = Engine::new(&EngineConfig { instances: 16, ..EngineConfig::default() }).expect("an engine");
+    let scratch = tempfile::tempdir().expect("a scratch directory");
     let mut group = criterion.benchmark_group("hook");
     for (name, plugins) in [
         ("recipient, warm", &[("virtual-domains", Keep::Session)]),
         ("recipient, fresh instance", &[("virtual-domains", Keep::Call)]),
         ("recipient, exported by nobody", &[("discard", Keep::Session)]),
+        ("recipient, one look into a key-value store", &[("greylist", Keep::Session)]),
+        ("recipient, two queries of SQLite", &[("sqlite-store", Keep::Session)]),
     ] {
-        let chain = chain(&runtime, &engine, plugins);
+        let chain = chain(&runtime, &engine, plugins, scratch.path());
         group.bench_function(name, |bench| bench.iter_custom(|times| runtime.block_on(recipients(run(&chain), times))));
     }
     for (name, keep) in [("deliver, warm", Keep::Session), ("deliver, fresh instance", Keep::Call)] {
-        let chain = chain(&runtime, &engine, &[("virtual-domains", Keep::Session), ("discard", keep)]);
+        let chain = chain(&runtime, &engine, &[("virtual-domains", Keep::Session), ("discard", keep)], scratch.path());
         group.bench_function(name, |bench| bench.iter_custom(|times| runtime.block_on(deliveries(run(&chain), times))));
     }
     group.finish();

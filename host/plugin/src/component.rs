@@ -9,15 +9,19 @@ use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::anatomy::{Anatomy, AnatomyError, Hash};
+use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::hook::{CONTRACT_VERSION, Hook, HookSet, Indices};
 use crate::instance;
 use crate::limits::{Keep, Limits};
 use crate::places::Places;
+use crate::service::key_value::Store;
 use crate::service::passwords::Verifier;
+use crate::service::sqlite::Pool;
+use crate::service::storage::StorageError;
 use crate::service::usage::Usage;
-use crate::service::{Grants, SERVICES, Service};
+use crate::service::{Grants, SERVICES, Service, ServiceId};
 use crate::setup::{self, SettingProblem};
 use crate::state::State;
 
@@ -50,6 +54,11 @@ pub(crate) struct Facts {
     /// What it has used of the services.
     pub(crate) usage: Usage,
     pub(crate) passwords: Arc<Verifier>,
+    /// Its store, if it was granted one.
+    pub(crate) store: Option<Arc<Store>>,
+    /// Its database, if it was granted one.
+    pub(crate) database: Option<Arc<Pool>>,
+    pub(crate) clock: Clock,
     /// Places for work on the disk.
     pub(crate) disk: Arc<Semaphore>,
 }
@@ -152,6 +161,15 @@ pub enum LoadError {
     /// It can't use its own table of the configuration.
     #[error("it can't use its configuration")]
     Settings(Vec<SettingProblem>),
+    /// What a service keeps for it can't be used.
+    #[error("its {service} can't be used")]
+    Storage {
+        /// The name of the grant.
+        service: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: StorageError,
+    },
     /// It fails before it is asked anything.
     #[error("it does not start within its limits: {cause}: {detail}")]
     Start {
@@ -182,6 +200,7 @@ impl Plugin {
         let pre = engine.linker().instantiate_pre(&component).map_err(compile)?;
         let indices = Indices::new(&pre).map_err(compile)?;
         let hooks = indices.hooks();
+        let (store, database) = storage(engine, &config.grants).await?;
         let plugin = Arc::new(Self {
             facts: Arc::new(Facts {
                 name: config.name,
@@ -191,6 +210,9 @@ impl Plugin {
                 limits: config.limits.clone(),
                 usage: Usage::default(),
                 passwords: engine.passwords().clone(),
+                store,
+                database,
+                clock: engine.clock().clone(),
                 disk: engine.disk().clone(),
             }),
             pre,
@@ -292,6 +314,13 @@ pub fn source(import: &str) -> Result<Source, LoadError> {
     if WASI_PACKAGES.iter().any(|package| name.starts_with(package)) {
         return Ok(Source::Wasi);
     }
+    if WASI_KEY_VALUE.contains(&import) {
+        return SERVICES
+            .iter()
+            .find(|service| service.id == ServiceId::KeyValue)
+            .map(Source::Service)
+            .ok_or_else(unknown);
+    }
     if !is_same_interface(import, &format!("{name}@{CONTRACT_VERSION}")) {
         return Err(unknown());
     }
@@ -332,6 +361,19 @@ async fn compile(engine: &Engine, hash: Hash, octets: Vec<u8>) -> Result<Compone
     }
 }
 
+/// Opens what was granted, away from the event loop.
+async fn storage(engine: &Engine, grants: &Grants) -> Result<(Option<Arc<Store>>, Option<Arc<Pool>>), LoadError> {
+    let (storage, clock) = (engine.storage().clone(), engine.clock().clone());
+    let (store, database) = (grants.key_value.clone(), grants.sqlite.clone());
+    let opened = tokio::task::spawn_blocking(move || {
+        let wrong = |service| move |source| LoadError::Storage { service, source };
+        let store = store.map(|grant| storage.store(&grant, &clock)).transpose().map_err(wrong("key-value"))?;
+        let database = database.map(|grant| storage.database(&grant)).transpose().map_err(wrong("sqlite"))?;
+        Ok((store, database))
+    });
+    opened.await.unwrap_or_else(|panicked| Err(LoadError::Compile(panicked.into())))
+}
+
 /// Reads the outside of the component in a file.
 pub fn anatomy(path: &Path) -> Result<Anatomy, LoadError> {
     let octets = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_path_buf(), source })?;
@@ -349,6 +391,10 @@ const CONTEXT: &[&str] = &[
     "postgate:mail/parts",
     "postgate:mail/editor",
 ];
+
+/// The standard interfaces that the grant of `key-value` allows as well.
+const WASI_KEY_VALUE: &[&str] =
+    &["wasi:keyvalue/store@0.2.0-draft", "wasi:keyvalue/atomics@0.2.0-draft", "wasi:keyvalue/batch@0.2.0-draft"];
 
 /// The WASI packages that guests are linked to. Nothing can be opened with them: no directory is preopened, creating a
 /// socket or looking up a name is denied, the environment is empty.

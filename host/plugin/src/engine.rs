@@ -10,10 +10,12 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 
 use crate::bindings::Everything;
 use crate::cache::{Cache, CacheError};
+use crate::clock::Clock;
 use crate::limits::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
 use crate::places::Places;
 use crate::pulse::Pulse;
 use crate::service::passwords::Verifier;
+use crate::service::storage::Storage;
 use crate::state::State;
 
 /// The engine's own settings.
@@ -27,11 +29,13 @@ pub struct EngineConfig {
     pub cache: Option<PathBuf>,
     /// Passwords that are verified at the same time.
     pub password_workers: usize,
+    /// What host and guests take for the time of day.
+    pub clock: Clock,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { instances: 4000, memory_bytes: 256 << 20, cache: None, password_workers: 2 }
+        Self { instances: 4000, memory_bytes: 256 << 20, cache: None, password_workers: 2, clock: Clock::default() }
     }
 }
 
@@ -47,6 +51,8 @@ struct Parts {
     pulse: Pulse,
     places: Places,
     disk: Arc<Semaphore>,
+    storage: Arc<Storage>,
+    clock: Clock,
     memory_bytes: usize,
 }
 
@@ -82,6 +88,8 @@ impl Engine {
             passwords: Arc::new(Verifier::new(config.password_workers)),
             places: Places::new(config.instances),
             disk: Arc::new(Semaphore::new(DISK_WORKERS)),
+            storage: Arc::default(),
+            clock: config.clock.clone(),
             memory_bytes: config.memory_bytes,
             wasmtime,
         })))
@@ -114,6 +122,16 @@ impl Engine {
     /// Places for work on the disk that guests have asked for.
     pub(crate) fn disk(&self) -> &Arc<Semaphore> {
         &self.0.disk
+    }
+
+    /// The stores and databases that are open.
+    pub(crate) fn storage(&self) -> &Arc<Storage> {
+        &self.0.storage
+    }
+
+    /// What host and guests take for the time of day.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     /// The most that a plugin's memory limit may be.
@@ -165,6 +183,7 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     Everything::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    crate::service::key_value::wasi::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

@@ -67,6 +67,8 @@ impl Instance {
     /// Takes the context back after a call.
     pub(crate) fn take_context(&mut self) -> Option<Box<Context>> {
         let state = self.store.data_mut();
+        // Dropped, an open transaction is rolled back.
+        state.transaction = None;
         if state.log_lost_bytes > 0 {
             tracing::warn!(
                 plugin = state.facts.name,

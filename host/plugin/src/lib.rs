@@ -11,6 +11,7 @@ mod bindings;
 mod buffer;
 mod cache;
 mod chain;
+mod clock;
 mod component;
 mod context;
 mod engine;
@@ -33,6 +34,7 @@ mod stderr;
 pub use anatomy::{Anatomy, AnatomyError, Hash};
 pub use cache::CacheError;
 pub use chain::{Chain, Entry};
+pub use clock::Clock;
 pub use component::{LoadError, Plugin, PluginConfig, Source, anatomy, hooks, source};
 pub use context::{ClientHello, ClientIdentity, Greeting, Mailbox, Parameter, SessionFacts, TlsLayer, VerdictKind};
 pub use engine::{Engine, EngineConfig, EngineError};
@@ -45,7 +47,8 @@ pub use places::Yielding;
 pub use run::{Authentication, Decision, Delivery, End, Event, Fate, MessageDecision, Run};
 pub use scram::{ScramEntry, ScramEntryError};
 pub use service::{
-    Grants, SERVICES, Service, ServiceId, maildir,
+    Grants, SERVICES, Service, ServiceId, key_value, maildir, sqlite,
+    storage::StorageError,
     usage::{Usage, Used},
 };
 pub use setup::SettingProblem;

@@ -6,7 +6,7 @@
 mod config;
 pub(crate) mod dns;
 pub(crate) mod fetch;
-pub(crate) mod key_value;
+pub mod key_value;
 mod log;
 pub(crate) mod mail_authentication;
 pub mod maildir;
@@ -14,7 +14,8 @@ pub(crate) mod metrics;
 pub(crate) mod passwords;
 pub(crate) mod secrets;
 pub(crate) mod signing;
-pub(crate) mod sqlite;
+pub mod sqlite;
+pub(crate) mod storage;
 pub(crate) mod submit;
 pub(crate) mod usage;
 

@@ -8,6 +8,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::component::Facts;
 use crate::context::Context;
 use crate::limits::Meter;
+use crate::service::sqlite;
 use crate::stderr::Stderr;
 
 /// The data of a store: what host functions may use when the guest calls them.
@@ -17,6 +18,8 @@ pub(crate) struct State {
     /// The context of the current call; lent by the run, none outside a hook.
     pub(crate) context: Option<Box<Context>>,
     pub(crate) meter: Meter,
+    /// The connection to its database while a transaction is open.
+    pub(crate) transaction: Option<sqlite::Lease>,
     /// Calls of services that this call of a hook may still make.
     pub(crate) service_calls_left: u32,
     /// Octets that this call may still write into the log.
@@ -25,18 +28,20 @@ pub(crate) struct State {
     pub(crate) log_lost_bytes: usize,
     pub(crate) stderr: Stderr,
     wasi: WasiCtx,
-    table: ResourceTable,
+    pub(crate) table: ResourceTable,
 }
 
 impl State {
     pub(crate) fn new(facts: Arc<Facts>) -> Self {
         let stderr = Stderr::default();
         let mut wasi = WasiCtx::builder();
+        wasi.wall_clock(facts.clock.clone());
         wasi.stderr(stderr.clone()).max_random_size(MAX_RANDOM_BYTES).allow_tcp(false).allow_udp(false);
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         Self {
             meter: Meter::new(&facts.limits),
+            transaction: None,
             service_calls_left: facts.limits.service_calls,
             log_left_bytes: facts.limits.log_bytes,
             log_lost_bytes: 0,

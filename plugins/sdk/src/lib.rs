@@ -35,6 +35,7 @@ pub mod config;
 pub mod hook;
 pub mod log;
 mod reply;
+pub mod unit;
 
 pub use bindings::database::postgate::mail::sqlite;
 pub use bindings::imports::postgate::mail::dns;

@@ -260,6 +260,8 @@ fn grant(grant: &Grant) -> String {
     match grant {
         Grant::Log | Grant::Config | Grant::Passwords => grant.name().to_owned(),
         Grant::Maildir(root) => format!("{} {}", grant.name(), root.display()),
+        Grant::KeyValue(store) => format!("{} {} ({})", grant.name(), store.path.display(), store.size),
+        Grant::Sqlite(database) => format!("{} {} ({})", grant.name(), database.path.display(), database.size),
     }
 }
 

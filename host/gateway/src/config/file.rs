@@ -12,6 +12,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::grant::storage::{KeyValueSettings, SqliteSettings};
 use super::name::Hostname;
 use super::network::Network;
 use super::settings::{Extension, ListenerLimits, LogFormat, LogLevel, Mechanism, MixedOutcomes, Protocol};
@@ -218,6 +219,8 @@ pub(super) enum Grant {
     Config,
     Passwords,
     Maildir(PathBuf),
+    KeyValue(Option<KeyValueSettings>),
+    Sqlite(Option<SqliteSettings>),
 }
 
 #[derive(Debug, Deserialize)]

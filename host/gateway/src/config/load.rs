@@ -154,6 +154,7 @@ fn problem(error: &Error, path: &[Step], root: &Node, sources: &Sources) -> Opti
         Kind::UnknownWord { word, known } => {
             sources.problem(&root.span(path), error.to_string()).meant(nearest(word, known.iter().copied()))
         }
+        Kind::Wrong(_) if root.is_emptied(path) => return None,
         Kind::Wrong(message) => sources.problem(&root.span(path), message),
     };
     Some(problem)

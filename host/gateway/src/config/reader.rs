@@ -257,7 +257,7 @@ impl<'de> VariantAccess<'de> for Choice<'de> {
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
         match self.argument {
             Some(node) => seed.deserialize(Reader(node)).map_err(|error| error.at(Step::Key(self.word.to_owned()))),
-            None => Err(Error::wrong(format!("\"{0}\" needs a value: {{ {0} = … }}", self.word))),
+            None => seed.deserialize(Absent { word: self.word }),
         }
     }
 
@@ -272,6 +272,28 @@ impl<'de> VariantAccess<'de> for Choice<'de> {
             }
             None => Err(Error::wrong(format!("\"{0}\" needs a table: {{ {0} = {{ … }} }}", self.word))),
         }
+    }
+}
+
+/// The value of a word that stands alone: none, where there need not be any.
+struct Absent<'a> {
+    word: &'a str,
+}
+
+impl<'de> Deserializer<'de> for Absent<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+        Err(Error::wrong(format!("\"{0}\" needs a value: {{ {0} = … }}", self.word)))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_none()
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct
+        seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::file::{self, File};
+use super::grant::storage::{KeyValue, KeyValueSettings};
 use super::name::{Hostname, NAME_WANTED, is_name, nearest};
 use super::origin::Origins;
 use super::problem::Problem;
@@ -23,7 +24,7 @@ macro_rules! path {
 
 /// The configuration, and what is wrong with it; where anything is, the configuration is not to be used.
 pub(super) fn resolve(file: File, origins: &Origins, machine: &Machine) -> (Config, Vec<Problem>) {
-    let mut resolver = Resolver { origins, problems: Vec::new() };
+    let mut resolver = Resolver { origins, problems: Vec::new(), stores: Vec::new() };
     let config = resolver.config(file, machine);
     (config, resolver.problems)
 }
@@ -31,6 +32,8 @@ pub(super) fn resolve(file: File, origins: &Origins, machine: &Machine) -> (Conf
 struct Resolver<'a> {
     origins: &'a Origins,
     problems: Vec<Problem>,
+    /// Those that plugins have been granted so far.
+    stores: Vec<KeyValue>,
 }
 
 impl Resolver<'_> {
@@ -325,6 +328,10 @@ impl Resolver<'_> {
                     }
                     Grant::Maildir(data_dir.join(dir))
                 }
+                file::Grant::KeyValue(settings) => {
+                    Grant::KeyValue(self.store(&place, settings.unwrap_or_default(), name, data_dir))
+                }
+                file::Grant::Sqlite(settings) => Grant::Sqlite(settings.unwrap_or_default().resolve(name, data_dir)),
             };
             if grants.iter().any(|earlier: &Grant| earlier.name() == grant.name()) {
                 self.wrong(&place, format!("\"{}\" is granted already", grant.name()));
@@ -340,6 +347,22 @@ impl Resolver<'_> {
             config: plugin.config,
             limits,
         }
+    }
+
+    /// A store; all plugins that have it must agree about its bounds.
+    fn store(&mut self, place: &[Step], settings: KeyValueSettings, plugin: &str, data_dir: &Path) -> KeyValue {
+        let own = [place, &path!["key-value", "store"]].concat();
+        if let Some(store) = settings.store.as_ref().filter(|store| !is_name(store)) {
+            let message = format!("\"{}\" can't be the name of a store", store.escape_debug());
+            self.problems.push(self.origins.problem_with_value(&own, message).note(NAME_WANTED));
+        }
+        let store = settings.resolve(plugin, data_dir);
+        if self.stores.iter().any(|earlier| earlier.differs(&store)) {
+            let message = format!("another plugin has the store \"{}\" with other bounds", store.store.escape_debug());
+            self.wrong(place, message);
+        }
+        self.stores.push(store.clone());
+        store
     }
 
     fn plugin_limits(&mut self, name: &str, limits: file::PluginLimits, engine: &Engine) -> PluginLimits {

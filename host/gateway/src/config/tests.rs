@@ -164,6 +164,27 @@ fn a_listener_has_its_own_tls_or_the_common_one() {
 }
 
 #[test]
+fn stores_and_databases_have_files() {
+    let text = format!("data-dir = 'data'\n{MINIMAL}grants = ['key-value', {{ sqlite = {{ size = '2 MiB' }} }}]");
+    let config = parse(&text, &[]).unwrap();
+    let [Grant::KeyValue(store), Grant::Sqlite(database)] = &config.plugins["policy"].grants[..] else {
+        panic!("{:?}", config.plugins["policy"].grants)
+    };
+    assert_eq!((store.store.as_str(), store.path.as_path()), ("policy", Path::new("etc/data/stores/policy.db")));
+    assert_eq!(database.path.as_path(), Path::new("etc/data/databases/policy.db"));
+    assert_eq!((store.size, database.size), (Size::mib(64), Size::mib(2)));
+    let shared = |size: &str| {
+        format!(
+            "{MINIMAL}grants = [{{ key-value = {{ store = 'shared' }} }}]\n[plugin.spare]\ncomponent = 'a'\n\
+             grants = [{{ key-value = {{ store = 'shared', size = '{size}' }} }}]"
+        )
+    };
+    assert!(parse(&shared("64 MiB"), &[]).is_ok());
+    let problem = parse(&shared("65 MiB"), &[]).unwrap_err().to_string();
+    assert!(problem.contains("another plugin has the store \"shared\" with other bounds"), "{problem}");
+}
+
+#[test]
 fn the_innermost_failure_policy_holds() {
     let text = r#"
 on-failure = { trap = "disconnect", default = "reject" }
@@ -375,10 +396,15 @@ fn each_wrong_setting() {
             "expected a SHA-256 of 64 hexadecimal digits, as sha256sum prints it".to_owned(),
         ),
         ("plugin.policy.instance=shared", "\"shared\" is none of session, call".to_owned()),
-        ("plugin.policy.grants=[\"sql\"]", "\"sql\" is none of log, config, passwords, maildir".to_owned()),
+        ("plugin.policy.grants=[\"sql\"]", "\"sql\" is none of log, config, passwords, maildir, key-value, sqlite".to_owned()),
         ("plugin.policy.grants=[\"log\", \"log\"]", "\"log\" is granted already".to_owned()),
         ("plugin.policy.grants=[{ log = true }]", "\"log\" takes no value: write it as a text".to_owned()),
         ("plugin.policy.grants=[{ maildir = \"\" }]", "an empty path".to_owned()),
+        ("plugin.policy.grants=[{ key-value = { siez = 1 } }]", "unknown setting \"siez\"".to_owned()),
+        ("plugin.policy.grants=[{ key-value = { entries = 0 } }]", "expected a whole number, 1 or more, found 0".to_owned()),
+        ("plugin.policy.grants=[{ key-value = { store = \"../x\" } }]", "\"../x\" can't be the name of a store".to_owned()),
+        ("plugin.policy.grants=[{ sqlite = { size = \"1 GB\", path = \"x\" } }]", "unknown setting \"path\"".to_owned()),
+        ("plugin.policy.grants=[{ sqlite = 5 }]", "expected a table of a database's settings, found an integer".to_owned()),
         ("plugin.policy.grants=[{ maildir = \"a\", log = 1 }]", "expected a table with one key".to_owned()),
         ("plugin.policy.config.x=inf", "expected a finite number".to_owned()),
         ("plugin.policy.config=text", "expected a table, found a text".to_owned()),

@@ -176,6 +176,12 @@ impl Node {
         inside || outside
     }
 
+    /// Whether the table at the end of the path has nothing left, because what was in it was wrong.
+    pub(super) fn is_emptied(&self, path: &[Step]) -> bool {
+        matches!(self.at(path).map(|node| &node.value),
+            Some(Value::Table(table)) if table.entries.is_empty() && !table.spoiled.is_empty())
+    }
+
     /// Marks a key of the table at the end of the path as one that was meant to be there.
     pub(super) fn spoil_key(&mut self, path: &[Step], key: &str) {
         if let Some(Value::Table(table)) = self.at_mut(path).map(|node| &mut node.value) {

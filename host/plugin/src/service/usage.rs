@@ -47,6 +47,11 @@ impl Usage {
         }
     }
 
+    /// Counts octets that go out of a call that has ended.
+    pub(crate) fn count(&self, service: ServiceId, octets: usize) {
+        self.row(service).octets.fetch_add(octets as u64, Ordering::Relaxed);
+    }
+
     fn row(&self, service: ServiceId) -> &Row {
         // The table has a row for every service, in the order of the enum.
         &self.rows[service as usize]

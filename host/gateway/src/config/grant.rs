@@ -1,0 +1,3 @@
+//! Grants that have settings of their own.
+
+pub(super) mod storage;
