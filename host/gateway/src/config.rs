@@ -32,7 +32,10 @@ use std::path::PathBuf;
 use postgate_plugin::{Hash, Keep, OnFailure};
 use serde::Serialize;
 
-pub use grant::storage::{KeyValue, Sqlite};
+pub use grant::{
+    storage::{KeyValue, Sqlite},
+    wasi::Directory,
+};
 pub use load::Machine;
 pub use name::Hostname;
 pub use network::Network;
@@ -185,6 +188,10 @@ pub enum Grant {
     KeyValue(KeyValue),
     /// An SQLite database of its own.
     Sqlite(Sqlite),
+    /// TCP connections to these addresses.
+    Sockets(Vec<SocketAddr>),
+    /// Reading these directories.
+    Files(Vec<Directory>),
 }
 
 impl Grant {
@@ -197,6 +204,8 @@ impl Grant {
             Grant::Maildir(_) => "maildir",
             Grant::KeyValue(_) => "key-value",
             Grant::Sqlite(_) => "sqlite",
+            Grant::Sockets(_) => "sockets",
+            Grant::Files(_) => "files",
         }
     }
 }

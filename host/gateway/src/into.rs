@@ -1,6 +1,6 @@
 //! The configuration's words in those of the crates that they are for.
 
-use postgate_plugin::{Grants, Limits, PluginConfig, key_value, sqlite};
+use postgate_plugin::{Directory, Grants, Limits, PluginConfig, key_value, sqlite};
 
 use crate::config;
 
@@ -14,6 +14,8 @@ pub(crate) fn plugin(name: &str, settings: &config::Plugin) -> PluginConfig {
             config::Grant::Maildir(root) => grants.maildir = Some(root.clone()),
             config::Grant::KeyValue(store) => grants.key_value = Some(key_value(store)),
             config::Grant::Sqlite(database) => grants.sqlite = Some(sqlite(database)),
+            config::Grant::Sockets(addresses) => grants.sockets = addresses.clone(),
+            config::Grant::Files(directories) => grants.files = directories.iter().map(directory).collect(),
         }
     }
     PluginConfig {
@@ -42,6 +44,10 @@ fn sqlite(database: &config::Sqlite) -> sqlite::Grant {
         size_bytes: database.size.0,
         connections: database.connections.number(),
     }
+}
+
+fn directory(directory: &config::Directory) -> Directory {
+    Directory { path: directory.path.clone(), guest_path: directory.guest_path.clone() }
 }
 
 fn limits(limits: &config::PluginLimits) -> Limits {

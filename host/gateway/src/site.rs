@@ -299,7 +299,28 @@ fn directories(config: &Config) -> Vec<Problem> {
                 | config::Grant::Config
                 | config::Grant::Passwords
                 | config::Grant::KeyValue(_)
-                | config::Grant::Sqlite(_) => {}
+                | config::Grant::Sqlite(_)
+                | config::Grant::Sockets(_)
+                | config::Grant::Files(_) => {}
+            }
+        }
+    }
+    problems.extend(unreadable(config));
+    problems
+}
+
+/// The directories that were granted for reading and can't be read.
+fn unreadable(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, plugin) in &config.plugins {
+        for (n, grant) in plugin.grants.iter().enumerate() {
+            let config::Grant::Files(directories) = grant else { continue };
+            for (at, directory) in directories.iter().enumerate() {
+                if let Err(error) = fs::read_dir(&directory.path) {
+                    let message = format!("{} can't be read: {error}", directory.path.display());
+                    let (n, at) = (n.to_string(), at.to_string());
+                    problems.push(config.problem(&["plugin", name, "grants", &n, "files", &at, "path"], message));
+                }
             }
         }
     }

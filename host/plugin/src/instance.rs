@@ -33,7 +33,9 @@ impl Instance {
         let Some(place) = plugin.places.take(1, deadline).await else {
             return Err(unavailable("no instance of the plugin became free within the deadline"));
         };
-        let mut store = Store::new(plugin.engine.wasmtime(), State::new(plugin.facts.clone()));
+        let state = State::new(plugin.facts.clone())
+            .map_err(|error| unavailable(&format!("a granted directory: {error:#}")))?;
+        let mut store = Store::new(plugin.engine.wasmtime(), state);
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(plugin.facts.limits.transfer_bytes);
         store.set_max_component_handles(MAX_HANDLES);

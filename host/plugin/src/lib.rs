@@ -20,6 +20,7 @@ mod hook;
 mod instance;
 mod limits;
 mod message;
+mod mime;
 mod network;
 mod places;
 mod pulse;
@@ -47,7 +48,7 @@ pub use places::Yielding;
 pub use run::{Authentication, Decision, Delivery, End, Event, Fate, MessageDecision, Run};
 pub use scram::{ScramEntry, ScramEntryError};
 pub use service::{
-    Grants, SERVICES, Service, ServiceId, key_value, maildir, sqlite,
+    Directory, Grants, SERVICES, Service, ServiceId, key_value, maildir, sqlite,
     storage::StorageError,
     usage::{Usage, Used},
 };

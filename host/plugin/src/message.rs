@@ -2,20 +2,27 @@
 //!
 //! The beginning, header section included, is held in memory; the rest too while it is small, and otherwise in an unnamed
 //! temporary file, so that a message costs a bounded amount of memory whatever its size. Edits never touch what was received: a
-//! changed header section or body stands beside it.
+//! changed header section stands beside it, and a changed body is a list of segments (`body.rs`), most of them still in the file.
+//!
+//! A message is cheap to clone, so that what is read on another thread, and perhaps given up by who asked for it, never stands in
+//! the way of an edit.
 
+mod body;
 mod header;
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use memchr::memmem;
 
+use self::body::Body;
 pub(crate) use self::header::{Place, Rewrite};
 use crate::buffer::Buffer;
+use crate::mime::{self, ScanError, Structure};
 
 /// Octets at the beginning of a message that are always in memory; also the bound on its header section.
 pub const HEAD_BYTES: usize = 256 << 10;
@@ -110,7 +117,14 @@ impl MessageWriter {
         if !header::has_whole_lines(self.head.get(..body_offset).unwrap_or_default()) {
             return Err(MessageError::HeaderBare);
         }
-        Ok(Message { head: self.head, rest, body_offset, header: None, body: None, trace: Vec::new() })
+        let received = Received { head: self.head, rest, body_offset };
+        Ok(Message {
+            body: Body::received(body_offset as u64, received.size()),
+            received: Arc::new(received),
+            header: None,
+            structure: Arc::default(),
+            trace: Vec::new(),
+        })
     }
 }
 
@@ -144,22 +158,44 @@ impl Rest {
             }
         }
     }
+}
 
-    fn write_to(&self, sink: &mut impl io::Write) -> io::Result<()> {
-        let (file, bytes) = match self {
-            Rest::Memory(octets) => return sink.write_all(octets),
-            Rest::File { file, bytes } => (file, *bytes),
-        };
-        let mut window = vec![0; 64 << 10];
-        let mut at = 0;
-        while at < bytes {
-            let take = (bytes - at).min(window.len() as u64) as usize;
-            let piece = window.get_mut(..take).unwrap_or_default();
-            file.read_exact_at(piece, at)?;
-            sink.write_all(piece)?;
-            at += take as u64;
+/// What was received, unchanged for ever.
+#[derive(Debug)]
+struct Received {
+    head: Buffer<HEAD_BYTES>,
+    rest: Rest,
+    /// Where the body begins.
+    body_offset: usize,
+}
+
+impl Received {
+    fn size(&self) -> u64 {
+        self.head.len() as u64 + self.rest.bytes()
+    }
+
+    /// Up to where octets are in memory.
+    fn memory_end(&self) -> u64 {
+        match self.rest {
+            Rest::Memory(_) => self.size(),
+            Rest::File { .. } => self.head.len() as u64,
         }
-        Ok(())
+    }
+
+    fn header(&self) -> &[u8] {
+        self.head.get(..self.body_offset).unwrap_or_default()
+    }
+
+    /// Puts the octets of `range` behind `out`. Blocks on the disk for what is not in memory.
+    fn read(&self, range: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
+        let head_end = self.head.len() as u64;
+        let in_head = range.start.min(head_end) as usize..range.end.min(head_end) as usize;
+        out.extend_from_slice(self.head.get(in_head).unwrap_or_default());
+        if range.end <= head_end {
+            return Ok(());
+        }
+        let start = range.start.max(head_end);
+        self.rest.read(start - head_end, (range.end - start) as usize, out)
     }
 }
 
@@ -174,16 +210,14 @@ fn unnamed_file(directory: &Path) -> io::Result<File> {
 }
 
 /// A message as the plugins see it, with their edits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Message {
-    head: Buffer<HEAD_BYTES>,
-    rest: Rest,
-    /// Where the body begins in what was received.
-    body_offset: usize,
+    received: Arc<Received>,
     /// The header section, its empty line included, if it was edited.
     header: Option<Arc<Vec<u8>>>,
-    /// The body, if it was replaced.
-    body: Option<Arc<Vec<u8>>>,
+    body: Body,
+    /// The MIME structure, once somebody has asked for it; of this state of the edits.
+    structure: Arc<OnceLock<Arc<Structure>>>,
     /// The trace field that the host has put on top (RFC 5321 section 4.4); plugins do not see it.
     trace: Vec<u8>,
 }
@@ -203,63 +237,61 @@ impl Message {
     pub fn header(&self) -> &[u8] {
         match &self.header {
             Some(header) => header,
-            None => self.head.get(..self.body_offset).unwrap_or_default(),
+            None => self.received.header(),
         }
     }
 
     /// Octets, without the trace field.
     pub fn size(&self) -> u64 {
-        self.header().len() as u64 + self.body_size()
-    }
-
-    fn body_size(&self) -> u64 {
-        match &self.body {
-            Some(body) => body.len() as u64,
-            None => (self.head.len() - self.body_offset) as u64 + self.rest.bytes(),
-        }
+        self.header().len() as u64 + self.body.size()
     }
 
     /// Whether reading may have to go to a file.
     pub fn is_in_memory(&self) -> bool {
-        matches!(self.rest, Rest::Memory(_)) || self.body.is_some()
+        self.body.is_in_memory(&self.received)
+    }
+
+    /// Octets of memory that the message has, edits included; what is in a file is not counted.
+    pub fn memory_bytes(&self) -> usize {
+        let edited = self.header.as_ref().map_or(0, |header| header.len()) + self.body.edited_bytes();
+        let structure = self.structure.get().map_or(0, |structure| structure.memory_bytes());
+        self.received.memory_end() as usize + edited + structure + self.trace.len()
     }
 
     /// Puts up to `length` octets from `offset` on behind `out`. Blocks on the disk for what is not in memory.
     pub fn read(&self, offset: u64, length: usize, out: &mut Vec<u8>) -> io::Result<()> {
         let header = self.header();
-        let mut at = offset;
-        let mut left = (length as u64).min(self.size().saturating_sub(offset)) as usize;
-        let in_memory = match &self.body {
-            Some(body) => [header, body.as_slice()],
-            None => [header, self.head.get(self.body_offset..).unwrap_or_default()],
-        };
-        let mut begin = 0;
-        for piece in in_memory {
-            let end = begin + piece.len() as u64;
-            if left > 0 && at < end {
-                let from = (at - begin) as usize;
-                let octets = piece.get(from..piece.len().min(from + left)).unwrap_or_default();
-                out.extend_from_slice(octets);
-                left -= octets.len();
-                at += octets.len() as u64;
-            }
-            begin = end;
+        let end = self.size().min(offset.saturating_add(length as u64));
+        let header_bytes = header.len() as u64;
+        if offset < header_bytes.min(end) {
+            out.extend_from_slice(header.get(offset as usize..end.min(header_bytes) as usize).unwrap_or_default());
         }
-        if left > 0 {
-            self.rest.read(at - begin, left, out)?;
+        if end > header_bytes {
+            let from = offset.saturating_sub(header_bytes).min(end - header_bytes);
+            self.read_body(from..end - header_bytes, out)?;
         }
         Ok(())
+    }
+
+    /// Puts octets of the body behind `out`. Blocks on the disk for what is not in memory.
+    pub(crate) fn read_body(&self, range: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
+        self.body.read(range, &self.received, out)
     }
 
     /// Writes the message, the trace field on top, to `sink`. Blocks on the disk.
     pub fn write_to(&self, sink: &mut impl io::Write) -> io::Result<()> {
         sink.write_all(&self.trace)?;
         sink.write_all(self.header())?;
-        if let Some(body) = &self.body {
-            return sink.write_all(body);
+        let mut window = Vec::with_capacity(WINDOW_BYTES.min(self.body.size() as usize));
+        let mut at = 0;
+        while at < self.body.size() {
+            let end = self.body.size().min(at + WINDOW_BYTES as u64);
+            window.clear();
+            self.read_body(at..end, &mut window)?;
+            sink.write_all(&window)?;
+            at = end;
         }
-        sink.write_all(self.head.get(self.body_offset..).unwrap_or_default())?;
-        self.rest.write_to(sink)
+        Ok(())
     }
 
     /// The fields of the header section from the top: name, and value as it stands behind the colon and one space.
@@ -267,9 +299,24 @@ impl Message {
         header::fields(self.header()).map(|field| (field.name, field.value))
     }
 
-    /// Puts a field on top, or at the end, of the header section.
+    /// The MIME structure, if it is known already.
+    pub(crate) fn known_structure(&self) -> Option<Arc<Structure>> {
+        self.structure.get().cloned()
+    }
+
+    /// The MIME structure: found at most once for each state of the edits. Reads the whole message; blocks on the disk.
+    pub(crate) fn structure(&self) -> Result<Arc<Structure>, ScanError> {
+        if let Some(known) = self.structure.get() {
+            return Ok(known.clone());
+        }
+        let found = mime::scan(self.header(), self.body.size(), |range, out| self.read_body(range, out))?;
+        Ok(self.structure.get_or_init(|| Arc::new(found)).clone())
+    }
+
+    /// Puts a field into the header section.
     pub(crate) fn add_field(&mut self, name: &str, value: &[u8], place: Place) {
         self.header = Some(Arc::new(header::with_field(self.header(), name, value, place)));
+        self.header_changed(name);
     }
 
     /// Writes the header section anew: each field of that name, the n-th given to `change`, becomes what it answers. Answers how many
@@ -278,6 +325,7 @@ impl Message {
         let (header, changed) = header::rewritten(self.header(), name, change);
         if changed > 0 {
             self.header = Some(Arc::new(header));
+            self.header_changed(name);
         }
         changed
     }
@@ -287,18 +335,34 @@ impl Message {
         if !header::is_closed(self.header()) {
             self.header = Some(Arc::new(header::closed(self.header())));
         }
-        self.body = Some(Arc::new(body));
+        self.body = Body::octets(body);
+        self.structure = Arc::default();
+    }
+
+    /// Puts other octets in the place of a range of the body.
+    pub(crate) fn splice_body(&mut self, range: Range<u64>, octets: Vec<u8>) {
+        self.body = self.body.spliced(range, octets);
+        self.structure = Arc::default();
+    }
+
+    /// Only the fields of MIME say how the body is read: another leaves the structure as it is.
+    fn header_changed(&mut self, name: &str) {
+        let prefix = name.get(..CONTENT.len()).unwrap_or_default();
+        if prefix.eq_ignore_ascii_case(CONTENT) {
+            self.structure = Arc::default();
+        }
     }
 
     /// The edits so far.
     pub(crate) fn edits(&self) -> Edits {
-        Edits { header: self.header.clone(), body: self.body.clone() }
+        Edits { header: self.header.clone(), body: self.body.clone(), structure: self.structure.clone() }
     }
 
     /// Goes back to these edits.
     pub(crate) fn restore(&mut self, edits: Edits) {
         self.header = edits.header;
         self.body = edits.body;
+        self.structure = edits.structure;
     }
 }
 
@@ -306,8 +370,15 @@ impl Message {
 #[derive(Debug)]
 pub(crate) struct Edits {
     header: Option<Arc<Vec<u8>>>,
-    body: Option<Arc<Vec<u8>>>,
+    body: Body,
+    structure: Arc<OnceLock<Arc<Structure>>>,
 }
+
+/// Octets that are read at a time where all are wanted.
+const WINDOW_BYTES: usize = 64 << 10;
+
+/// What the names of the fields begin with that say how the body is read (RFC 2045).
+const CONTENT: &str = "content-";
 
 #[cfg(test)]
 mod tests {
@@ -424,6 +495,69 @@ mod tests {
         edited.replace_body(b"other\r\n".to_vec());
         edited.restore(before);
         assert_eq!(all(&edited), b"A: 1\r\nB: 2\r\n\r\nbody\r\n");
+    }
+
+    /// The parts of 25 MB are found, read and edited, and a small part of it is in memory.
+    #[test]
+    fn a_large_message_stays_in_its_file() {
+        let mut octets = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n\
+            Content-Transfer-Encoding: base64\r\n\r\n"
+            .to_vec();
+        let line = [b"QUJD".repeat(19).as_slice(), b"\r\n"].concat();
+        octets.extend(line.repeat(330_000));
+        octets.extend(b"--b--\r\n");
+        let mut edited = message(&octets);
+        let structure = edited.structure().unwrap();
+        assert_eq!(structure.parts[2].size, 330_000 * 57);
+        let mut out = Vec::new();
+        structure.parts[2].read(330_000 * 57 - 4, 9, |range, out| edited.read_body(range, out), &mut out).unwrap();
+        assert_eq!(out, b"CABC");
+        let range = structure.parts[1].content.clone();
+        edited.splice_body(range, b"other".to_vec());
+        assert_eq!(edited.structure().unwrap().parts[1].size, 5);
+        assert!(edited.memory_bytes() < HEAD_BYTES + (64 << 10), "{}", edited.memory_bytes());
+        let mut expected = octets;
+        let at = memmem::find(&expected, b"text").unwrap();
+        expected.splice(at..at + 4, *b"other");
+        assert!(all(&edited) == expected);
+    }
+
+    /// BINARYMIME (RFC 3030): bare CR, LF and NUL outlive the edits around them.
+    #[test]
+    fn binary_octets_survive_edits() {
+        let octets = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n\0\r\r\n\n--bare\0\n\r\n--b\r\n\r\nx\r\n--b--\r\n";
+        let mut edited = message(octets);
+        edited.add_field("X", b"1", Place::Before(1));
+        let whole = edited.structure().unwrap().parts[3].whole.clone().unwrap();
+        edited.splice_body(whole, Vec::new());
+        let expected =
+            b"Content-Type: multipart/mixed; boundary=b\r\nX: 1\r\n\r\n--b\r\n\r\n\0\r\r\n\n--bare\0\n\r\n--b--\r\n";
+        assert_eq!(all(&edited), expected);
+    }
+
+    #[test]
+    fn fields_are_put_between_others() {
+        for (n, expected) in [
+            (0, b"N: v\r\nA: 1\r\nB: 2\r\n\tx\r\n\r\nb".as_slice()),
+            (1, b"A: 1\r\nN: v\r\nB: 2\r\n\tx\r\n\r\nb"),
+            (2, b"A: 1\r\nB: 2\r\n\tx\r\nN: v\r\n\r\nb"),
+            (u32::MAX, b"A: 1\r\nB: 2\r\n\tx\r\nN: v\r\n\r\nb"),
+        ] {
+            let mut edited = message(b"A: 1\r\nB: 2\r\n\tx\r\n\r\nb");
+            edited.add_field("N", b"v", Place::Before(n));
+            assert_eq!(all(&edited), expected);
+        }
+    }
+
+    /// Somebody still reads what a call that was given up has asked for: the edits are taken back all the same.
+    #[test]
+    fn a_reader_is_in_nobodys_way() {
+        let mut edited = Arc::new(message(b"A: 1\r\n\r\nbody\r\n"));
+        let reader = edited.clone();
+        let before = edited.edits();
+        Arc::make_mut(&mut edited).replace_body(b"other\r\n".to_vec());
+        Arc::make_mut(&mut edited).restore(before);
+        assert_eq!(all(&edited), all(&reader));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(crate) mod storage;
 pub(crate) mod submit;
 pub(crate) mod usage;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// What the operator has granted to one plugin. By default nothing.
@@ -50,6 +51,19 @@ pub struct Grants {
     pub mail_authentication: bool,
     /// `signing`: DKIM and ARC with listed keys.
     pub signing: Option<signing::Grant>,
+    /// `sockets`: TCP connections to these very addresses, through `wasi:sockets`.
+    pub sockets: Vec<SocketAddr>,
+    /// `files`: directories to read, through `wasi:filesystem`.
+    pub files: Vec<Directory>,
+}
+
+/// A directory that a plugin may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Where the plugin sees it.
+    pub guest_path: String,
 }
 
 macro_rules! services {

@@ -1,14 +1,16 @@
 //! What a store holds: one instance's view of the world.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::sockets::SocketAddrUse;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::component::Facts;
 use crate::context::Context;
 use crate::limits::Meter;
-use crate::service::sqlite;
+use crate::service::{Grants, sqlite};
 use crate::stderr::Stderr;
 
 /// The data of a store: what host functions may use when the guest calls them.
@@ -32,14 +34,16 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(facts: Arc<Facts>) -> Self {
+    /// The state of a new instance. A directory that was granted may have gone.
+    pub(crate) fn new(facts: Arc<Facts>) -> wasmtime::Result<Self> {
         let stderr = Stderr::default();
         let mut wasi = WasiCtx::builder();
         wasi.wall_clock(facts.clock.clone());
-        wasi.stderr(stderr.clone()).max_random_size(MAX_RANDOM_BYTES).allow_tcp(false).allow_udp(false);
+        wasi.stderr(stderr.clone()).max_random_size(MAX_RANDOM_BYTES);
+        world(&mut wasi, &facts.grants)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        Self {
+        Ok(Self {
             meter: Meter::new(&facts.limits),
             transaction: None,
             service_calls_left: facts.limits.service_calls,
@@ -50,13 +54,48 @@ impl State {
             stderr,
             wasi: wasi.build(),
             table,
-        }
+        })
     }
 
     /// The context of the current call. A guest that asks outside of one, while it is being started, traps.
     pub(crate) fn context(&mut self) -> wasmtime::Result<&mut Context> {
         self.context.as_deref_mut().ok_or_else(|| wasmtime::Error::msg("the context was asked for outside of a hook"))
     }
+}
+
+/// What WASI shows of the world outside: nothing but what was granted. No name look-up, no UDP, no listening socket; what is connected
+/// to is held against the grant as the very address that is dialled.
+fn world(wasi: &mut WasiCtxBuilder, grants: &Grants) -> wasmtime::Result<()> {
+    wasi.allow_ip_name_lookup(false).allow_udp(false).allow_tcp(!grants.sockets.is_empty());
+    if !grants.sockets.is_empty() {
+        let allowed: Arc<[SocketAddr]> = grants.sockets.iter().copied().map(canonical).collect();
+        wasi.socket_addr_check(move |address, what_for| {
+            let answer = is_allowed(&allowed, address, what_for);
+            Box::pin(async move { answer })
+        });
+    }
+    for directory in &grants.files {
+        wasi.preopened_dir(&directory.path, &directory.guest_path, FsPerms::ReadOnly)?;
+    }
+    Ok(())
+}
+
+fn is_allowed(allowed: &[SocketAddr], address: SocketAddr, what_for: SocketAddrUse) -> bool {
+    match what_for {
+        SocketAddrUse::TcpConnect => allowed.contains(&canonical(address)),
+        // A connection is bound to any address and any port first.
+        SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
+        SocketAddrUse::TcpListen
+        | SocketAddrUse::TcpAccept
+        | SocketAddrUse::UdpBind
+        | SocketAddrUse::UdpSend
+        | SocketAddrUse::UdpReceive => false,
+    }
+}
+
+/// An IPv4 address that is written as an IPv6 one (RFC 4291 section 2.5.5.2) is the same address.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 impl WasiView for State {
@@ -70,3 +109,29 @@ const MAX_RANDOM_BYTES: u64 = 64 << 10;
 
 /// Host resources (streams, pollables) that one instance may hold.
 const MAX_RESOURCES: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_very_address_can_be_connected_to() {
+        let allowed = ["192.0.2.7:25".parse().unwrap(), "[2001:db8::1]:25".parse().unwrap()];
+        let check = |address: &str, what_for: SocketAddrUse, expected: bool| {
+            assert_eq!(is_allowed(&allowed, address.parse().unwrap(), what_for), expected, "{address} {what_for:?}");
+        };
+        check("192.0.2.7:25", SocketAddrUse::TcpConnect, true);
+        check("[::ffff:192.0.2.7]:25", SocketAddrUse::TcpConnect, true);
+        check("[2001:db8::1]:25", SocketAddrUse::TcpConnect, true);
+        check("192.0.2.7:26", SocketAddrUse::TcpConnect, false);
+        check("192.0.2.8:25", SocketAddrUse::TcpConnect, false);
+        check("0.0.0.0:0", SocketAddrUse::TcpBind, true);
+        check("0.0.0.0:25", SocketAddrUse::TcpBind, false);
+        check("192.0.2.7:25", SocketAddrUse::TcpBind, false);
+        check("0.0.0.0:0", SocketAddrUse::TcpListen, false);
+        check("192.0.2.7:25", SocketAddrUse::TcpAccept, false);
+        check("192.0.2.7:25", SocketAddrUse::UdpSend, false);
+        check("192.0.2.7:25", SocketAddrUse::UdpReceive, false);
+        check("0.0.0.0:0", SocketAddrUse::UdpBind, false);
+    }
+}

@@ -13,8 +13,8 @@ use super::{Exit, Failure, Format, to_json};
 use postgate_plugin::{Cause, Hash, Keep, OnFailure};
 
 use crate::config::{
-    ClientCertificateMode, Config, Grant, Listener, ListenerLimits, Network, Period, PluginLimits, Problem, Problems,
-    Tls, TlsStart,
+    ClientCertificateMode, Config, Directory, Grant, Listener, ListenerLimits, Network, Period, PluginLimits, Problem,
+    Problems, Tls, TlsStart,
 };
 
 pub(super) fn explain(config: &Config, listener: Option<&str>, format: Format) -> Result<String, Failure> {
@@ -262,6 +262,14 @@ fn grant(grant: &Grant) -> String {
         Grant::Maildir(root) => format!("{} {}", grant.name(), root.display()),
         Grant::KeyValue(store) => format!("{} {} ({})", grant.name(), store.path.display(), store.size),
         Grant::Sqlite(database) => format!("{} {} ({})", grant.name(), database.path.display(), database.size),
+        Grant::Sockets(addresses) => {
+            let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            format!("{} {}", grant.name(), addresses.join(" "))
+        }
+        Grant::Files(directories) => {
+            let told = |one: &Directory| format!("{} as {}", one.path.display(), one.guest_path.escape_debug());
+            format!("{} {}", grant.name(), directories.iter().map(told).collect::<Vec<_>>().join(", "))
+        }
     }
 }
 

@@ -221,6 +221,8 @@ pub(super) enum Grant {
     Maildir(PathBuf),
     KeyValue(Option<KeyValueSettings>),
     Sqlite(Option<SqliteSettings>),
+    Sockets(Addresses),
+    Files(Vec<super::grant::wasi::Directory>),
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,3 +1,4 @@
 //! Grants that have settings of their own.
 
 pub(super) mod storage;
+pub(super) mod wasi;

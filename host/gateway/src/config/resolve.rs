@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::file::{self, File};
-use super::grant::storage::{KeyValue, KeyValueSettings};
+use super::grant::{
+    storage::{KeyValue, KeyValueSettings},
+    wasi,
+};
 use super::name::{Hostname, NAME_WANTED, is_name, nearest};
 use super::origin::Origins;
 use super::problem::Problem;
@@ -315,7 +318,7 @@ impl Resolver<'_> {
         if plugin.component.as_os_str().is_empty() {
             self.wrong(&path!["plugin", name, "component"], "an empty path");
         }
-        let mut grants = Vec::new();
+        let mut granted = Vec::new();
         for (n, grant) in plugin.grants.into_iter().enumerate() {
             let place = path!["plugin", name, "grants", n];
             let grant = match grant {
@@ -332,18 +335,35 @@ impl Resolver<'_> {
                     Grant::KeyValue(self.store(&place, settings.unwrap_or_default(), name, data_dir))
                 }
                 file::Grant::Sqlite(settings) => Grant::Sqlite(settings.unwrap_or_default().resolve(name, data_dir)),
+                file::Grant::Sockets(addresses) => {
+                    if let Some((at, problem)) = wasi::socket_problem(&addresses.0) {
+                        self.wrong(&path!["plugin", name, "grants", n, "sockets", at], problem);
+                    }
+                    Grant::Sockets(addresses.0)
+                }
+                file::Grant::Files(directories) => {
+                    if let Some((at, problem)) = wasi::directory_problem(&directories) {
+                        self.wrong(&path!["plugin", name, "grants", n, "files", at], problem);
+                    }
+                    let resolved =
+                        directories.into_iter().enumerate().map(|(at, wasi::Directory { path, guest_path })| {
+                            let path = self.file(&path!["plugin", name, "grants", n, "files", at, "path"], path);
+                            wasi::Directory { path, guest_path }
+                        });
+                    Grant::Files(resolved.collect())
+                }
             };
-            if grants.iter().any(|earlier: &Grant| earlier.name() == grant.name()) {
+            if granted.iter().any(|earlier: &Grant| earlier.name() == grant.name()) {
                 self.wrong(&place, format!("\"{}\" is granted already", grant.name()));
             }
-            grants.push(grant);
+            granted.push(grant);
         }
         let limits = self.plugin_limits(name, plugin.limits, engine);
         Plugin {
             component: plugin_dir.join(plugin.component),
             sha256: plugin.sha256,
             instance: plugin.instance,
-            grants,
+            grants: granted,
             config: plugin.config,
             limits,
         }

@@ -396,7 +396,10 @@ fn each_wrong_setting() {
             "expected a SHA-256 of 64 hexadecimal digits, as sha256sum prints it".to_owned(),
         ),
         ("plugin.policy.instance=shared", "\"shared\" is none of session, call".to_owned()),
-        ("plugin.policy.grants=[\"sql\"]", "\"sql\" is none of log, config, passwords, maildir, key-value, sqlite".to_owned()),
+        (
+            "plugin.policy.grants=[\"sql\"]",
+            "\"sql\" is none of log, config, passwords, maildir, key-value, sqlite, sockets, files".to_owned(),
+        ),
         ("plugin.policy.grants=[\"log\", \"log\"]", "\"log\" is granted already".to_owned()),
         ("plugin.policy.grants=[{ log = true }]", "\"log\" takes no value: write it as a text".to_owned()),
         ("plugin.policy.grants=[{ maildir = \"\" }]", "an empty path".to_owned()),

@@ -3,6 +3,7 @@
 //! Nothing that a guest writes may break the message for those who read it later: names, values and bodies are checked
 //! here, and an edit that is not made says why.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Transaction, Undo};
@@ -11,6 +12,7 @@ use crate::bindings::postgate::mail::transaction::AcceptedRecipient;
 use crate::bindings::postgate::mail::types::Mailbox;
 use crate::hook::Hook;
 use crate::message::{Message, Place, Rewrite};
+use crate::mime::{self, Kind, Structure};
 use crate::state::State;
 
 type Edited<T> = wasmtime::Result<Result<T, EditError>>;
@@ -28,7 +30,7 @@ impl State {
             return Ok(Err(EditError::NotNow));
         }
         let (Some(transaction), Some(message)) =
-            (&mut context.transaction, context.message.as_mut().and_then(Arc::get_mut))
+            (&mut context.transaction, context.message.as_mut().map(Arc::make_mut))
         else {
             return Ok(Err(EditError::NotNow));
         };
@@ -47,6 +49,31 @@ impl State {
             transaction.edits += 1;
             transaction.edit_bytes += octets;
         }))
+    }
+
+    /// The parts of the message, if it is the time for edits and they can be told.
+    async fn parts_to_edit(&mut self) -> wasmtime::Result<Option<Arc<Structure>>> {
+        if self.context()?.hook != Hook::Message {
+            return Ok(None);
+        }
+        Ok(self.structure().await?.ok())
+    }
+
+    /// Why there are none.
+    fn no_parts<T>(&mut self) -> Edited<T> {
+        self.edit(0, |_, _| Err(EditError::Invalid("the message can't be taken apart".to_owned())))
+    }
+
+    /// Octets of the body, from the disk.
+    async fn header_of(&mut self, range: Range<u64>) -> wasmtime::Result<Vec<u8>> {
+        let message = self.context()?.message.as_deref().cloned();
+        let permit = self.facts.disk.clone().acquire_owned().await?;
+        let header = tokio::task::spawn_blocking(move || {
+            let _held = permit;
+            let mut header = Vec::new();
+            message.map_or(Ok(()), |message| message.read_body(range, &mut header)).map(|()| header)
+        });
+        Ok(header.await??)
     }
 
     fn add_field(&mut self, name: &str, value: &[u8], place: Place) -> Edited<()> {
@@ -68,16 +95,50 @@ impl Host for State {
         self.add_field(&name, &value, Place::End)
     }
 
-    fn insert_field(&mut self, _n: u32, _name: String, _value: Vec<u8>) -> Edited<()> {
-        Ok(Err(EditError::NotNow))
+    fn insert_field(&mut self, n: u32, name: String, value: Vec<u8>) -> Edited<()> {
+        self.add_field(&name, &value, Place::Before(n))
     }
 
-    async fn replace_part(&mut self, _part: u32, _media_type: String, _content: Vec<u8>) -> Edited<bool> {
-        Ok(Err(EditError::NotNow))
+    async fn replace_part(&mut self, part: u32, media_type: String, content: Vec<u8>) -> Edited<bool> {
+        if let Some(problem) = mime::media_type_problem(&media_type) {
+            return Ok(Err(EditError::Invalid(format!("{media_type:?} is no media type for a part: {problem}"))));
+        }
+        let Some(structure) = self.parts_to_edit().await? else { return self.no_parts() };
+        let Some(part) = structure.part(part).filter(|part| part.kind == Kind::Leaf && part.parent.is_some()) else {
+            return self.edit(0, |_, _| Ok(false));
+        };
+        let Some(message) = self.context()?.message.as_deref() else { return Ok(Err(EditError::NotNow)) };
+        let mut header = Vec::new();
+        if message.is_in_memory() {
+            message.read_body(part.header.clone(), &mut header)?;
+        } else {
+            header = self.header_of(part.header.clone()).await?;
+        }
+        let octets = mime::encoded_part(&header, &part.facts.media_type, &media_type, &content);
+        self.edit(octets.len(), |_, message| {
+            message.splice_body(part.header.start..part.content.end, octets);
+            Ok(true)
+        })
     }
 
-    async fn remove_part(&mut self, _part: u32) -> Edited<bool> {
-        Ok(Err(EditError::NotNow))
+    async fn remove_part(&mut self, part: u32) -> Edited<bool> {
+        let Some(structure) = self.parts_to_edit().await? else { return self.no_parts() };
+        let (Some(whole), Some(parent)) = (
+            structure.part(part).and_then(|part| part.whole.clone()),
+            structure.part(part).and_then(|part| part.parent),
+        ) else {
+            return self.edit(0, |_, _| Ok(false));
+        };
+        let header_start = structure.part(part).map_or(whole.end, |part| part.header.start);
+        let content_end = structure.part(part).map_or(whole.end, |part| part.content.end);
+        let (range, instead) = match structure.children(parent) {
+            1 => (header_start..content_end, mime::EMPTY_PART.to_vec()),
+            _ => (whole, Vec::new()),
+        };
+        self.edit(instead.len(), |_, message| {
+            message.splice_body(range, instead);
+            Ok(true)
+        })
     }
 
     fn replace_field(&mut self, name: String, n: u32, value: Vec<u8>) -> Edited<bool> {

@@ -1,7 +1,5 @@
 //! `postgate:mail/mail-data`: reading the message.
 
-use std::sync::Arc;
-
 use crate::bindings::postgate::mail::mail_data::{ContextError, HeaderField, Host};
 use crate::message::Message;
 use crate::state::State;
@@ -52,6 +50,7 @@ impl Host for State {
             return Ok(Ok(read(&message, offset, length)?));
         }
         let Ok(permit) = self.facts.disk.clone().acquire_owned().await else { return Ok(Err(ContextError::NotNow)) };
+        let message = Message::clone(&message);
         let octets = tokio::task::spawn_blocking(move || {
             let _held = permit;
             read(&message, offset, length)
@@ -60,7 +59,7 @@ impl Host for State {
     }
 }
 
-fn read(message: &Arc<Message>, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
+fn read(message: &Message, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
     let mut octets = Vec::with_capacity(length.min(message.size().saturating_sub(offset) as usize));
     message.read(offset, length, &mut octets)?;
     Ok(octets)

@@ -8,6 +8,8 @@ use memchr::memmem;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Top,
+    /// Before the n-th field; behind the last where there are not so many.
+    Before(u32),
     End,
 }
 
@@ -85,19 +87,27 @@ fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// The header section with one more field.
 pub(super) fn with_field(header: &[u8], name: &str, value: &[u8], place: Place) -> Vec<u8> {
+    let section = header.get(..header_end(header)).unwrap_or_default();
+    let at = match place {
+        Place::Top => 0,
+        Place::Before(n) => fields(header).take(n as usize).map(|field| field.whole.len()).sum(),
+        Place::End => section.len(),
+    };
+    let (above, below) = section.split_at(at.min(section.len()));
     let mut edited = Vec::with_capacity(header.len() + name.len() + value.len() + 8);
-    if place == Place::Top {
-        write_field(&mut edited, name.as_bytes(), value);
-    }
-    edited.extend_from_slice(header.get(..header_end(header)).unwrap_or_default());
-    if !edited.is_empty() && !edited.ends_with(b"\r\n") {
-        edited.extend_from_slice(b"\r\n");
-    }
-    if place == Place::End {
-        write_field(&mut edited, name.as_bytes(), value);
-    }
+    edited.extend_from_slice(above);
+    end_line(&mut edited);
+    write_field(&mut edited, name.as_bytes(), value);
+    edited.extend_from_slice(below);
+    end_line(&mut edited);
     edited.extend_from_slice(b"\r\n");
     edited
+}
+
+fn end_line(octets: &mut Vec<u8>) {
+    if !octets.is_empty() && !octets.ends_with(b"\r\n") {
+        octets.extend_from_slice(b"\r\n");
+    }
 }
 
 /// The header section with each field of that name, the n-th given to `change`, made into what it answers; and how many were
@@ -134,9 +144,7 @@ pub(super) fn is_closed(header: &[u8]) -> bool {
 /// The header section of a message without body, ended by an empty line.
 pub(super) fn closed(header: &[u8]) -> Vec<u8> {
     let mut closed = header.to_vec();
-    if !closed.is_empty() && !closed.ends_with(b"\r\n") {
-        closed.extend_from_slice(b"\r\n");
-    }
+    end_line(&mut closed);
     closed.extend_from_slice(b"\r\n");
     closed
 }

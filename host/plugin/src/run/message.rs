@@ -142,7 +142,7 @@ impl Run {
     /// A plugin that failed has said nothing: its edits are taken back, too.
     fn failed_message(&mut self, position: usize, failure: &Failure) -> Consequence {
         let Context { transaction, message, .. } = self.context_mut();
-        if let (Some(transaction), Some(message)) = (transaction, message.as_mut().and_then(Arc::get_mut))
+        if let (Some(transaction), Some(message)) = (transaction, message.as_mut().map(Arc::make_mut))
             && let Some(undo) = transaction.undo.take()
         {
             message.restore(undo.edits);

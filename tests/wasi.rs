@@ -1,0 +1,110 @@
+//! WASI's sockets and files: what was granted and nothing else, with a real server, a real directory, and every way out that a guest
+//! can try.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+
+use crate::support::{Gateway, load, one_chain, plugin};
+
+/// What the guest answers to each command.
+fn ask(grants: &str, commands: &[String]) -> Vec<String> {
+    let gateway = Gateway::start(&one_chain("[\"mime\"]", &plugin("mime", "mime", grants)));
+    let mut client = gateway.client();
+    client.expect("EHLO client.example", "250");
+    let mut one = |command: &String| {
+        let reply = client.message("", &["b@example.org"], &format!("Subject: {command}\r\n\r\nx"));
+        reply.trim_start_matches("550 5.7.1 ").to_owned()
+    };
+    commands.iter().map(&mut one).collect()
+}
+
+#[test]
+fn sockets_reach_the_very_address_that_was_granted() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, other) = (server.local_addr().unwrap(), other.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = server.accept().unwrap();
+        let mut greeting = [0; 6];
+        stream.read_exact(&mut greeting).unwrap();
+        stream.write_all(b"welcome\n").unwrap();
+    });
+    let commands = [
+        format!("connect {address}"),
+        format!("connect {other}"),
+        format!("connect [::1]:{}", address.port()),
+        "listen".to_owned(),
+        "udp".to_owned(),
+        "resolve localhost".to_owned(),
+    ];
+    let denied = ask("[]", &commands);
+    assert!(
+        denied.iter().all(|answer| answer.contains("Error") || answer.contains("Os {") || answer.contains("Custom")),
+        "{denied:?}"
+    );
+    let granted = ask(&format!("[{{ sockets = [\"{address}\"] }}]"), &commands);
+    assert_eq!(granted[0], "welcome");
+    serving.join().unwrap();
+    for answer in &granted[1..] {
+        assert!(answer.contains("Os {") || answer.contains("Custom") || answer.contains("Error"), "{granted:?}");
+    }
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_told() {
+    let grant = "[{ files = [{ path = \"nowhere/at/all\", as = \"/lists\" }] }]";
+    let problem = load(&one_chain("[\"mime\"]", &plugin("mime", "mime", grant))).unwrap_err();
+    assert!(problem.contains("nowhere/at/all can't be read: No such file"), "{problem}");
+}
+
+#[test]
+fn files_are_read_below_the_directory_that_was_granted() {
+    let scratch = tempfile::tempdir().unwrap();
+    let lists = scratch.path().join("lists");
+    std::fs::create_dir_all(lists.join("below")).unwrap();
+    std::fs::write(lists.join("a.txt"), "alice\n").unwrap();
+    std::fs::write(lists.join("below/b.txt"), "bob\n").unwrap();
+    std::fs::write(scratch.path().join("secret"), "secret\n").unwrap();
+    symlink("../secret", lists.join("out")).unwrap();
+    symlink("/etc/passwd", lists.join("absolute")).unwrap();
+    symlink("a.txt", lists.join("within")).unwrap();
+    let secret = scratch.path().join("secret").display().to_string();
+    let good =
+        ["cat /lists/a.txt", "cat /lists/below/b.txt", "cat /lists/below/../a.txt", "cat /lists/within", "list /lists"];
+    let good = good.map(str::to_owned);
+    let bad = [
+        "cat /lists/../secret",
+        "cat /lists/below/../../secret",
+        "cat /lists/out",
+        "cat /lists/absolute",
+        "cat /lists/a.txt/",
+        "cat /etc/passwd",
+        "cat ../secret",
+        &format!("cat {secret}"),
+        &format!("cat /lists/{secret}"),
+        "list /",
+        "list /lists/..",
+        "write /lists/new",
+        "write /lists/a.txt",
+        "rename /lists/a.txt /lists/c.txt",
+        "unlink /lists/a.txt",
+        "mkdir /lists/new",
+    ];
+    let bad = bad.map(str::to_owned);
+    let grant = format!("[{{ files = [{{ path = {:?}, as = \"/lists\" }}] }}]", lists.display().to_string());
+    assert_eq!(ask(&grant, &good), ["alice", "bob", "alice", "alice", "5 entries"]);
+    for (command, answer) in bad.iter().zip(ask(&grant, &bad)) {
+        assert!(
+            answer.contains("Os {") || answer.contains("Custom") || answer.contains("Error"),
+            "{command}: {answer}"
+        );
+    }
+    for (command, answer) in good.iter().chain(&bad).zip(ask("[]", &[good.to_vec(), bad.to_vec()].concat())) {
+        assert!(
+            answer.contains("Os {") || answer.contains("Custom") || answer.contains("Error"),
+            "{command}: {answer}"
+        );
+    }
+    assert_eq!(std::fs::read_to_string(lists.join("a.txt")).unwrap(), "alice\n");
+}
