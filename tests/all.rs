@@ -19,6 +19,7 @@ mod misbehaviour;
 mod patience;
 mod process;
 mod proxy;
+mod relay;
 mod storage;
 mod stores;
 mod support;

@@ -16,6 +16,7 @@ mod origin;
 mod overrides;
 mod problem;
 mod reader;
+mod relay;
 mod resolve;
 mod settings;
 mod tls;
@@ -40,6 +41,7 @@ pub use load::Machine;
 pub use name::Hostname;
 pub use network::Network;
 pub use problem::{Problem, Problems};
+pub use relay::{Password, Relay, RelayAuth, RelayTls};
 pub use settings::{Extension, ListenerLimits, LogFormat, LogLevel, Mechanism, MixedOutcomes, PluginLimits, Protocol};
 pub use tls::{Certificate, ClientCertificateMode, ClientCertificates, Tls, TlsStart};
 pub use units::{Count, Period, Size};
@@ -78,6 +80,8 @@ pub struct Config {
     pub chains: BTreeMap<String, Chain>,
     /// By name.
     pub plugins: BTreeMap<String, Plugin>,
+    /// By name.
+    pub relays: BTreeMap<String, Relay>,
     origins: Origins,
 }
 
@@ -192,6 +196,8 @@ pub enum Grant {
     Sockets(Vec<SocketAddr>),
     /// Reading these directories.
     Files(Vec<Directory>),
+    /// Handing messages to these relays.
+    Submit(Vec<String>),
 }
 
 impl Grant {
@@ -206,6 +212,7 @@ impl Grant {
             Grant::Sqlite(_) => "sqlite",
             Grant::Sockets(_) => "sockets",
             Grant::Files(_) => "files",
+            Grant::Submit(_) => "submit",
         }
     }
 }

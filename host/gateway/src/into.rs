@@ -1,10 +1,11 @@
 //! The configuration's words in those of the crates that they are for.
 
-use postgate_plugin::{Directory, Grants, Limits, PluginConfig, key_value, sqlite};
+use postgate_plugin::{Directory, Grants, Limits, PluginConfig, SubmitGrant, key_value, sqlite};
 
 use crate::config;
+use crate::relays::Relays;
 
-pub(crate) fn plugin(name: &str, settings: &config::Plugin) -> PluginConfig {
+pub(crate) fn plugin(name: &str, settings: &config::Plugin, relays: &Relays) -> PluginConfig {
     let mut grants = Grants::default();
     for grant in &settings.grants {
         match grant {
@@ -16,6 +17,9 @@ pub(crate) fn plugin(name: &str, settings: &config::Plugin) -> PluginConfig {
             config::Grant::Sqlite(database) => grants.sqlite = Some(sqlite(database)),
             config::Grant::Sockets(addresses) => grants.sockets = addresses.clone(),
             config::Grant::Files(directories) => grants.files = directories.iter().map(directory).collect(),
+            config::Grant::Submit(names) => {
+                grants.submit = Some(SubmitGrant::new(names.iter().filter_map(|name| relays.get(name).cloned())));
+            }
         }
     }
     PluginConfig {

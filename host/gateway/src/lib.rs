@@ -18,6 +18,7 @@ mod into;
 mod proxy;
 mod quarantine;
 mod received;
+mod relays;
 pub mod server;
 pub mod site;
 mod stage;

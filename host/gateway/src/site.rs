@@ -17,6 +17,7 @@ use crate::chance;
 use crate::config::{self, Config, Problem, Problems, TlsStart};
 use crate::guesses::{Guesses, Watch};
 use crate::into;
+use crate::relays;
 use crate::stage::House;
 use crate::tls::{Finding, Setting, Tls};
 
@@ -71,9 +72,10 @@ impl Site {
                 return Err(Problems::new(problems));
             }
         };
+        let relays = relays::load(config, &mut problems);
         let mut plugins = BTreeMap::new();
         for (name, settings) in &config.plugins {
-            match Plugin::load(&engine, into::plugin(name, settings)).await {
+            match Plugin::load(&engine, into::plugin(name, settings, &relays)).await {
                 Ok(plugin) => {
                     plugins.insert(name.clone(), plugin);
                 }
@@ -301,7 +303,8 @@ fn directories(config: &Config) -> Vec<Problem> {
                 | config::Grant::KeyValue(_)
                 | config::Grant::Sqlite(_)
                 | config::Grant::Sockets(_)
-                | config::Grant::Files(_) => {}
+                | config::Grant::Files(_)
+                | config::Grant::Submit(_) => {}
             }
         }
     }

@@ -24,6 +24,7 @@ mod mime;
 mod network;
 mod places;
 mod pulse;
+mod relay;
 mod reply;
 mod run;
 mod scram;
@@ -45,11 +46,13 @@ pub use limits::{Keep, Limits};
 pub use message::{HEAD_BYTES, Message, MessageError, MessageWriter, try_scratch};
 pub use network::network;
 pub use places::Yielding;
+pub use relay::{Content, Place, Relay, RelayConfig, RelayError, RelayTls};
 pub use run::{Authentication, Decision, Delivery, End, Event, Fate, MessageDecision, Run};
 pub use scram::{ScramEntry, ScramEntryError};
 pub use service::{
     Directory, Grants, SERVICES, Service, ServiceId, key_value, maildir, sqlite,
     storage::StorageError,
+    submit::Grant as SubmitGrant,
     usage::{Usage, Used},
 };
 pub use setup::SettingProblem;

@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use postgate_smtp::client::{self, Addressee, Client, Envelope};
 use postgate_smtp::{Answer, Config, Event, Session};
 
 /// Plays the input in reads of 64 KiB, saying yes to everything, and answers how much mail data there was.
@@ -78,6 +79,45 @@ fn core(criterion: &mut Criterion) {
     let mut at = session();
     group.bench_function("BDAT of 1 MiB in chunks of 64 KiB", |bencher| {
         bencher.iter(|| assert_eq!(play(&mut at, black_box(&chunks)), whole.len()));
+    });
+    group.finish();
+    client(criterion);
+}
+
+/// The client's side of a transaction of 1 KB on a connection that is open: six replies, with PIPELINING.
+fn client(criterion: &mut Criterion) {
+    let config = client::Config::new("client.example.org".parse().expect("a domain"));
+    let mut client = Client::new(Arc::new(config), [0; 32]);
+    let envelope = Envelope {
+        recipients: vec![Addressee::new("bob@example.net".parse().expect("a mailbox"))],
+        ..Envelope::default()
+    };
+    let message = text(1000);
+    let hear = |client: &mut Client, replies: &[u8]| -> client::Event {
+        let mut rest = replies;
+        loop {
+            let (taken, event) = client.advance(rest);
+            rest = &rest[taken..];
+            if rest.is_empty() {
+                return event;
+            }
+        }
+    };
+    hear(&mut client, b"220 mx\r\n");
+    hear(&mut client, b"250-mx\r\n250-PIPELINING\r\n250 8BITMIME\r\n");
+    let mut group = criterion.benchmark_group("core");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("client, transaction of 1 KB", |bencher| {
+        bencher.iter(|| {
+            client.begin(envelope.clone());
+            hear(&mut client, black_box(b"250 2.0.0 Ok\r\n250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 Go\r\n"));
+            client.mail_data(black_box(&message));
+            client.end_mail_data();
+            client.sent(black_box(client.output()).len());
+            let outcome = hear(&mut client, black_box(b"250 2.0.0 Taken\r\n"));
+            assert!(matches!(outcome, client::Event::Outcome(_)));
+            hear(&mut client, b"");
+        });
     });
     group.finish();
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::chunk::{Chunk, Message};
+use crate::client::{self, Addressee, Credentials, Outcome};
 use crate::config::Config;
 use crate::data;
 use crate::dialogue::Dialogue;
@@ -23,7 +24,7 @@ use crate::session::Session;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of the fuzz targets.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("command_line", command_line),
     ("address", address),
     ("parameters", parameters),
@@ -32,6 +33,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("sasl", sasl),
     ("proxy_header", proxy_header),
     ("session", session),
+    ("client", client),
 ];
 
 /// A line in a transaction with a recipient, and one before it.
@@ -190,6 +192,64 @@ pub fn session(input: &[u8]) {
     let (some, single) = (play(input, size), play(input, 1));
     assert_replies(&some);
     assert!(some == single, "the output depends on the pieces");
+}
+
+/// What a server may say to a client, in lines and octet by octet: an outcome for every recipient, nothing taken that was not confirmed, and only lines said.
+pub fn client(input: &[u8]) {
+    // Not whole: what comes before it was asked for is an error, and that depends on the pieces.
+    let lines = converse(input.split_inclusive(|octet| *octet == b'\n'));
+    let octets = converse(input.chunks(1));
+    assert!(lines == octets, "the course depends on the pieces");
+}
+
+/// What the client says and what comes of two recipients, where the connection is lost behind the input.
+fn converse<'a>(mut reads: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<Outcome>) {
+    let Ok(hello) = "client.example".parse() else { return Default::default() };
+    let mut config = client::Config::new(hello);
+    config.credentials = Some(Credentials::Password { user: "u".to_owned(), password: "p".to_owned() });
+    config.secrets_in_clear = true;
+    let mailbox = |text: &str| text.parse().ok().map(Addressee::new);
+    let envelope = client::Envelope {
+        recipients: ["a@example.org", "b@example.org"].into_iter().filter_map(mailbox).collect(),
+        ..client::Envelope::default()
+    };
+    let mut client = client::Client::new(Arc::new(config), [0; 32]);
+    let (mut said, mut outcomes, mut begun, mut ended) = (Vec::new(), Vec::new(), false, false);
+    let mut read: &[u8] = &[];
+    loop {
+        let (taken, event) = client.advance(read);
+        read = read.get(taken..).unwrap_or_default();
+        said.extend_from_slice(client.output());
+        client.sent(usize::MAX);
+        match event {
+            client::Event::Wait => match reads.next() {
+                Some(next) => read = next,
+                None => client.lost(),
+            },
+            client::Event::StartTls => client.secured(None),
+            client::Event::Ready if !begun => {
+                begun = true;
+                client.begin(envelope.clone());
+            }
+            client::Event::Ready => client.quit(),
+            client::Event::MailData if !ended => {
+                client.mail_data(b"a\r\n.b\r\n");
+                client.end_mail_data();
+                ended = true;
+            }
+            client::Event::MailData => assert!(!ended, "mail data behind its end"),
+            client::Event::Outcome(found) => {
+                assert!(found.len() == 2 && outcomes.is_empty(), "one outcome for each recipient, once");
+                outcomes = found;
+            }
+            client::Event::Close(_) => break,
+        }
+    }
+    let is_taken = |outcome: &Outcome| matches!(outcome, Outcome::Taken(_));
+    assert!(ended || !outcomes.iter().any(is_taken), "taken before it was sent");
+    assert!(!begun || outcomes.len() == 2, "a recipient without an outcome");
+    assert_lines(&said);
+    (said, outcomes)
 }
 
 /// Every extension and mechanism, and small bounds.

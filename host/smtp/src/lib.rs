@@ -1,4 +1,4 @@
-//! The server side of SMTP without input or output: octets in, events and octets out.
+//! Both sides of SMTP without input or output: octets in, events and octets out. The server's is [`Session`], the client's [`client::Client`].
 //!
 //! This crate never reads a clock, socket, file, environment or log, and knows nothing of plugins. Its caller owns the
 //! connection, gives what it reads to [`Session::advance`], does what the [`Event`] says, answers the [`Question`]s, and writes
@@ -37,6 +37,7 @@
 
 pub mod base64;
 mod chunk;
+pub mod client;
 mod config;
 mod content;
 mod data;

@@ -182,3 +182,34 @@ pub static TEXT_LINE_TOO_LONG: Reply = Reply::fixed(554, (5, 6, 0), "Line too lo
 pub static PARAMETER_UNKNOWN: Reply = Reply::fixed(555, (5, 5, 4), "Parameter not recognized");
 /// BY with less time than we need (RFC 2852 section 4.1).
 pub static DELIVER_BY_TOO_SOON: Reply = Reply::fixed(555, (5, 5, 4), "Not enough time to deliver by");
+
+/// To recipients of a server that was silent for too long.
+pub static NEXT_HOP_TIMEOUT: Reply = Reply::fixed(451, (4, 4, 1), "The next host does not answer in time");
+/// To recipients of a server that has closed the connection before its answer was due.
+pub static NEXT_HOP_LOST: Reply = Reply::fixed(451, (4, 4, 2), "The connection to the next host was lost");
+/// To recipients of a server that has not answered the end of mail data (RFC 1047).
+pub static NEXT_HOP_UNKNOWN: Reply =
+    Reply::fixed(451, (4, 4, 2), "The next host has not confirmed the message, it will be sent again");
+/// To recipients of a server that can't be reached.
+pub static NEXT_HOP_AWAY: Reply = Reply::fixed(451, (4, 4, 1), "The next host can not be reached");
+/// To recipients of a server with which TLS can't be had, or whose certificate is not good.
+pub static NEXT_HOP_WITHOUT_TLS: Reply = Reply::fixed(451, (4, 7, 5), "No secure connection to the next host");
+/// To recipients of a server that does not take our credentials: the operator has to do something.
+pub static NEXT_HOP_AUTHENTICATION: Reply = Reply::fixed(451, (4, 3, 5), "The next host does not know this one");
+/// To recipients of a server that does not speak SMTP.
+pub static NEXT_HOP_PROTOCOL: Reply = Reply::fixed(451, (4, 5, 0), "The next host does not follow the protocol");
+/// A message that the server would not take (RFC 1870 section 6.1).
+pub static NEXT_HOP_SIZE: Reply = Reply::fixed(552, (5, 3, 4), "Message too large for the next host");
+/// A message that would have to be converted (RFC 6152 section 3).
+pub static NEXT_HOP_CONVERSION: Reply =
+    Reply::fixed(554, (5, 6, 3), "The next host does not take such octets, and nothing is converted");
+/// An internationalized header section (RFC 6531 section 3.5).
+pub static NEXT_HOP_UTF8: Reply = Reply::fixed(550, (5, 6, 7), "The next host does not offer SMTPUTF8");
+/// An internationalized mailbox (RFC 6531 section 3.5).
+pub static NEXT_HOP_UTF8_MAILBOX: Reply =
+    Reply::fixed(553, (5, 6, 7), "A mailbox beyond ASCII, and the next host does not offer SMTPUTF8");
+/// RFC 8689 section 5.
+pub static NEXT_HOP_WITHOUT_REQUIRETLS: Reply =
+    Reply::fixed(550, (5, 7, 30), "The next host does not offer REQUIRETLS");
+/// A message that has been through too many hosts (RFC 5321 section 6.3).
+pub static TOO_MANY_HOPS: Reply = Reply::fixed(554, (5, 4, 6), "Too many Received fields, this is a loop");

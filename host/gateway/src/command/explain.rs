@@ -270,6 +270,7 @@ fn grant(grant: &Grant) -> String {
             let told = |one: &Directory| format!("{} as {}", one.path.display(), one.guest_path.escape_debug());
             format!("{} {}", grant.name(), directories.iter().map(told).collect::<Vec<_>>().join(", "))
         }
+        Grant::Submit(relays) => format!("{} {}", grant.name(), relays.join(" ")),
     }
 }
 

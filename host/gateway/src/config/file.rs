@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer};
 use super::grant::storage::{KeyValueSettings, SqliteSettings};
 use super::name::Hostname;
 use super::network::Network;
+use super::relay::Relay;
 use super::settings::{Extension, ListenerLimits, LogFormat, LogLevel, Mechanism, MixedOutcomes, Protocol};
 use super::tls::{Certificate, ClientCertificates, TlsMode};
 use super::units::{Count, Period, Size};
@@ -37,6 +38,7 @@ pub(super) struct File {
     pub(super) listener: Named<Listener>,
     pub(super) chain: Named<Chain>,
     pub(super) plugin: Named<Plugin>,
+    pub(super) relay: Named<Relay>,
 }
 
 impl Default for File {
@@ -55,6 +57,7 @@ impl Default for File {
             listener: Named::default(),
             chain: Named::default(),
             plugin: Named::default(),
+            relay: Named::default(),
         }
     }
 }
@@ -223,6 +226,7 @@ pub(super) enum Grant {
     Sqlite(Option<SqliteSettings>),
     Sockets(Addresses),
     Files(Vec<super::grant::wasi::Directory>),
+    Submit(Vec<String>),
 }
 
 #[derive(Debug, Deserialize)]

@@ -13,6 +13,7 @@ use super::grant::{
 use super::name::{Hostname, NAME_WANTED, is_name, nearest};
 use super::origin::Origins;
 use super::problem::Problem;
+use super::relay::{Password, Relay, RelayTls};
 use super::settings::{MixedOutcomes, PluginLimits, Protocol};
 use super::tls::{Certificate, ClientCertificates, Tls, TlsMode, TlsStart};
 use super::tree::Step;
@@ -61,7 +62,7 @@ impl Resolver<'_> {
             self.wrong(&path!["tls", "check-period"], "must not be 0");
         }
         let certificates = self.certificates(&path!["tls", "certificates"], file.tls.certificates);
-        for kind in ["listener", "chain", "plugin"] {
+        for kind in ["listener", "chain", "plugin", "relay"] {
             self.names(kind);
         }
         self.addresses(&file.listener.0);
@@ -70,6 +71,7 @@ impl Resolver<'_> {
                 self.listener(name, listener, &hostname, &certificates)
             }),
             chains: collect(file.chain.0, |name, chain| self.chain(name, chain, &file.on_failure)),
+            relays: collect(file.relay.0, |name, relay| self.relay(name, relay)),
             plugins: collect(file.plugin.0, |name, plugin| self.plugin(name, plugin, &plugin_dir, &data_dir, &engine)),
             hostname,
             data_dir,
@@ -352,6 +354,7 @@ impl Resolver<'_> {
                         });
                     Grant::Files(resolved.collect())
                 }
+                file::Grant::Submit(relays) => self.submit(name, n, relays),
             };
             if granted.iter().any(|earlier: &Grant| earlier.name() == grant.name()) {
                 self.wrong(&place, format!("\"{}\" is granted already", grant.name()));
@@ -383,6 +386,51 @@ impl Resolver<'_> {
         }
         self.stores.push(store.clone());
         store
+    }
+
+    /// A grant of relays, which are known.
+    fn submit(&mut self, plugin: &str, grant: usize, relays: Vec<String>) -> Grant {
+        let list = path!["plugin", plugin, "grants", grant, "submit"];
+        if relays.is_empty() {
+            self.wrong(&list, "there is no relay");
+        }
+        for (n, relay) in relays.iter().enumerate() {
+            self.known("relay", relay, &path!["plugin", plugin, "grants", grant, "submit", n]);
+        }
+        Grant::Submit(relays)
+    }
+
+    fn relay(&mut self, name: &str, mut relay: Relay) -> Relay {
+        let setting = |key: &str| path!["relay", name, key];
+        if relay.host.is_empty() {
+            self.wrong(&setting("host"), "an empty name");
+        }
+        for (key, period) in [
+            ("connect-patience", relay.connect_patience),
+            ("command-patience", relay.command_patience),
+            ("data-patience", relay.data_patience),
+            ("end-patience", relay.end_patience),
+        ] {
+            if period == Period::seconds(0) {
+                self.wrong(&setting(key), "must not be 0");
+            }
+        }
+        relay.ca = relay.ca.map(|ca| self.file(&setting("ca"), ca));
+        if let Some(auth) = &mut relay.auth {
+            if relay.tls == RelayTls::Opportunistic {
+                self.wrong(
+                    &setting("auth"),
+                    "a password would be told to a server that nobody has verified: set tls = \"required\"",
+                );
+            }
+            if auth.user.is_empty() || auth.user.contains(char::is_control) {
+                self.wrong(&path!["relay", name, "auth", "user"], "a name without control characters is needed");
+            }
+            if let Password::File(file) = &mut auth.password {
+                *file = self.file(&path!["relay", name, "auth", "password", "file"], std::mem::take(file));
+            }
+        }
+        relay
     }
 
     fn plugin_limits(&mut self, name: &str, limits: file::PluginLimits, engine: &Engine) -> PluginLimits {

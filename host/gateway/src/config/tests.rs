@@ -100,6 +100,8 @@ fn the_reference_lacks_no_setting() {
         "chain.main.plugins.0.",
         "plugin.policy.",
         "plugin.policy.limits.",
+        "relay.upstream.",
+        "relay.upstream.auth.",
     ];
     let table = toml::from_str::<toml::Table>(&text).unwrap();
     for prefix in tables {
@@ -245,7 +247,7 @@ fn the_defaults_are_those_of_the_crates() {
     let config = parse(MINIMAL, &[]).unwrap();
     let limits = crate::into::session_limits(&config.listeners["smtp"].limits);
     assert_eq!(limits, postgate_smtp::Limits::default());
-    let plugin = crate::into::plugin("policy", &config.plugins["policy"]);
+    let plugin = crate::into::plugin("policy", &config.plugins["policy"], &Default::default());
     assert_eq!(plugin.limits, postgate_plugin::Limits::default());
 }
 
@@ -398,7 +400,7 @@ fn each_wrong_setting() {
         ("plugin.policy.instance=shared", "\"shared\" is none of session, call".to_owned()),
         (
             "plugin.policy.grants=[\"sql\"]",
-            "\"sql\" is none of log, config, passwords, maildir, key-value, sqlite, sockets, files".to_owned(),
+            "\"sql\" is none of log, config, passwords, maildir, key-value, sqlite, sockets, files, submit".to_owned(),
         ),
         ("plugin.policy.grants=[\"log\", \"log\"]", "\"log\" is granted already".to_owned()),
         ("plugin.policy.grants=[{ log = true }]", "\"log\" takes no value: write it as a text".to_owned()),
@@ -480,6 +482,23 @@ fn each_wrong_setting_of_tls() {
         ("tls.certificates=[{ chain = \"\", key = \"mx.key\" }]", "an empty path"),
         ("tls.check-period=0 s", "must not be 0"),
         ("listener.smtp.limits.handshake-patience=0 s", "must not be 0"),
+    ] {
+        check_set(&[setting], &[&format!("--set {setting}: {expected}")]);
+    }
+}
+
+#[test]
+fn each_wrong_setting_of_relays() {
+    let auth =
+        "relay.up={ host = \"x\", tls = \"opportunistic\", auth = { user = \"u\", password = { env = \"P\" } } }";
+    for (setting, expected) in [
+        ("relay.up={ host = \"\" }", "an empty name"),
+        ("relay.up={ port = 25 }", "\"host\" is missing"),
+        ("relay.up={ host = \"x\", tls = \"maybe\" }", "\"maybe\" is none of required, implicit, opportunistic, none"),
+        ("relay.up={ host = \"x\", end-patience = \"0 s\" }", "must not be 0"),
+        (auth, "a password would be told to a server that nobody has verified: set tls = \"required\""),
+        ("plugin.policy.grants=[{ submit = [] }]", "there is no relay"),
+        ("plugin.policy.grants=[{ submit = [\"up\"] }]", "there is no relay \"up\""),
     ] {
         check_set(&[setting], &[&format!("--set {setting}: {expected}")]);
     }

@@ -111,7 +111,7 @@ fn now() -> i64 {
 }
 
 /// The certificates of a PEM file; there is at least one.
-pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(crate) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let octets = read(path)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&octets).collect();
     match chain {

@@ -237,13 +237,13 @@ fn is_attribute(text: &str) -> bool {
     matches!(text.as_bytes(), [letter, b'=', _, ..] if letter.is_ascii_alphabetic()) && !text.contains('\0')
 }
 
-fn text_of(octets: &[u8]) -> String {
+pub(crate) fn text_of(octets: &[u8]) -> String {
     let mut text = Vec::new();
     base64::encode(octets, &mut text);
     String::from_utf8(text).unwrap_or_default()
 }
 
-fn hmac(key: &[u8; 32], parts: &[&str]) -> [u8; 32] {
+pub(crate) fn hmac(key: &[u8; 32], parts: &[&str]) -> [u8; 32] {
     // RFC 2104 section 2: a short key is filled with zeros up to the size of a block.
     let mut block = [0; 64];
     for (octet, key) in block.iter_mut().zip(key) {
@@ -257,7 +257,7 @@ fn hmac(key: &[u8; 32], parts: &[&str]) -> [u8; 32] {
 }
 
 /// Takes as long wherever they differ.
-fn is_same(left: &[u8; 32], right: &[u8; 32]) -> bool {
+pub(crate) fn is_same(left: &[u8; 32], right: &[u8; 32]) -> bool {
     let differences = left.iter().zip(right).fold(0, |differences, (left, right)| differences | (left ^ right));
     std::hint::black_box(differences) == 0
 }

@@ -1,0 +1,115 @@
+//! The relays of a configuration brought to life: certificates and passwords read, and everything told that is wrong with them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use postgate_plugin::{Place, Relay, RelayConfig, RelayError, RelayTls};
+use postgate_smtp::client::{self, Credentials, Patience};
+use postgate_smtp::{Mechanism, Protocol};
+
+use crate::config::{self, Config, Problem};
+use crate::site::chained;
+use crate::tls::read_chain;
+
+/// By name.
+pub(crate) type Relays = BTreeMap<String, Arc<Relay>>;
+
+/// All relays; what is wrong with one is added to the problems.
+pub(crate) fn load(config: &Config, problems: &mut Vec<Problem>) -> Relays {
+    let mut relays = Relays::new();
+    for (name, settings) in &config.relays {
+        match relay(config, name, settings) {
+            Ok(relay) => {
+                relays.insert(name.clone(), Arc::new(relay));
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    relays
+}
+
+fn relay(config: &Config, name: &str, settings: &config::Relay) -> Result<Relay, Problem> {
+    let hello = settings.hello.as_ref().unwrap_or(&config.hostname).as_str();
+    let mut client = client::Config::new(hello.parse().expect("invariant: a host name is a domain"));
+    client.protocol = match settings.protocol {
+        config::Protocol::Smtp => Protocol::Smtp,
+        config::Protocol::Lmtp => Protocol::Lmtp,
+    };
+    if let Some(auth) = &settings.auth {
+        let problem = |message| config.problem(&["relay", name, "auth", "password"], message);
+        let secret = secret(&auth.password).map_err(problem)?;
+        client.mechanism = auth.mechanism.map(|mechanism| mechanism.0);
+        client.credentials = Some(credentials(auth, secret));
+    }
+    client.patience = Patience {
+        command: settings.command_patience.0,
+        data: settings.command_patience.0,
+        piece: settings.data_patience.0,
+        end: settings.end_patience.0,
+    };
+    let problem = |message| config.problem(&["relay", name, "ca"], message);
+    let authorities = settings.ca.as_deref().map(read_chain).transpose().map_err(problem)?;
+    let relay = Relay::new(RelayConfig {
+        name: name.to_owned(),
+        place: match settings.addresses.is_empty() {
+            true => Place::Host(settings.host.clone()),
+            false => Place::Addresses(settings.addresses.clone()),
+        },
+        port: settings.port,
+        tls: match settings.tls {
+            config::RelayTls::Required => RelayTls::Required,
+            config::RelayTls::Implicit => RelayTls::Implicit,
+            config::RelayTls::Opportunistic => RelayTls::Opportunistic,
+            config::RelayTls::None => RelayTls::None,
+        },
+        authorities,
+        server_name: Some(settings.server_name.as_ref().unwrap_or(&settings.host).clone()),
+        client,
+        connections: settings.connections.number(),
+        idle: settings.idle.0,
+        messages: u32::try_from(settings.messages.number()).unwrap_or(u32::MAX),
+        connect_patience: settings.connect_patience.0,
+    });
+    relay.map_err(|error| {
+        let setting = match &error {
+            RelayError::Authority(_) | RelayError::NoAuthorities => "ca",
+            RelayError::ServerName(_) if settings.server_name.is_some() => "server-name",
+            RelayError::ServerName(_) => "host",
+        };
+        config.problem(&["relay", name, setting], chained(&error))
+    })
+}
+
+fn credentials(auth: &config::RelayAuth, secret: String) -> Credentials {
+    let user = auth.user.clone();
+    match auth.mechanism.map(|mechanism| mechanism.0) {
+        Some(Mechanism::OAuthBearer | Mechanism::XOAuth2) => Credentials::Token { user, token: secret },
+        Some(Mechanism::External) => Credentials::Certificate { user },
+        Some(Mechanism::Plain | Mechanism::Login | Mechanism::ScramSha256 | Mechanism::ScramSha256Plus) | None => {
+            Credentials::Password { user, password: secret }
+        }
+    }
+}
+
+/// A password or token from where it is kept. What is wrong never quotes it.
+fn secret(password: &config::Password) -> Result<String, String> {
+    let text = match password {
+        config::Password::File(path) => first_line(path)?,
+        config::Password::Env(name) => {
+            std::env::var(name).map_err(|_| format!("the environment has no variable {name:?} in UTF-8"))?
+        }
+    };
+    if text.is_empty() || text.len() > SECRET_BYTES_MAX || text.contains(char::is_control) {
+        return Err(format!("a password has 1 to {SECRET_BYTES_MAX} octets and no control characters"));
+    }
+    Ok(text)
+}
+
+fn first_line(path: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{} can't be read: {error}", path.display()))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Tokens are longer than passwords.
+const SECRET_BYTES_MAX: usize = 8192;

@@ -1,0 +1,207 @@
+//! Relays: servers of the operator's choice that take messages by SMTP (RFC 5321) or LMTP (RFC 2033).
+//!
+//! The protocol is `postgate_smtp::client`; here are its sockets, TLS (RFC 3207, RFC 8314), clocks, and a pool of connections for each relay. The `submit` service uses it,
+//! and whoever else delivers: nothing in it knows of guests.
+//!
+//! Whatever goes wrong with a relay defers: only what it says of a recipient or a message is final. A future of [`Relay::submit`] may be dropped at any time; its connection is
+//! then closed, and its place is free.
+
+mod connection;
+mod content;
+mod tls;
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use postgate_smtp::client::{Config, Envelope, Outcome};
+use postgate_smtp::{Reply, replies};
+use rustls::pki_types::CertificateDer;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use connection::{Connection, Trouble};
+pub use content::Content;
+pub use tls::RelayError;
+
+/// A relay as the operator has set it up.
+#[derive(Clone, Debug)]
+pub struct RelayConfig {
+    /// Its name in the configuration and the logs.
+    pub name: String,
+    /// Where it is.
+    pub place: Place,
+    /// The port.
+    pub port: u16,
+    /// How TLS is used.
+    pub tls: RelayTls,
+    /// Authorities that are believed, in place of the system's.
+    pub authorities: Option<Vec<CertificateDer<'static>>>,
+    /// The name that its certificate must have, if it is not the host's.
+    pub server_name: Option<String>,
+    /// What is said to it. Its wish for STARTTLS is set by `tls`.
+    pub client: Config,
+    /// Connections at the same time.
+    pub connections: usize,
+    /// How long a connection is kept that nobody uses.
+    pub idle: Duration,
+    /// Messages on one connection.
+    pub messages: u32,
+    /// How long it may take to connect, to each address, and to do the handshake of TLS; also how long a place in the pool is waited for.
+    pub connect_patience: Duration,
+}
+
+/// Where a relay is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A name that is looked up for each connection.
+    Host(String),
+    /// Addresses, tried in order.
+    Addresses(Vec<IpAddr>),
+}
+
+/// How TLS is used with a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayTls {
+    /// By STARTTLS, with a certificate that is verified; else there is no mail.
+    Required,
+    /// From the first octet on, with a certificate that is verified.
+    Implicit,
+    /// By STARTTLS where it is offered, whatever the certificate (RFC 7435); else in clear.
+    Opportunistic,
+    /// In clear.
+    None,
+}
+
+/// A relay with its connections.
+#[derive(Debug)]
+pub struct Relay {
+    config: RelayConfig,
+    client: Arc<Config>,
+    layer: Option<tls::Layer>,
+    places: Semaphore,
+    idle: Mutex<VecDeque<Connection>>,
+}
+
+impl Relay {
+    /// Makes ready what all connections share; connects to nobody.
+    ///
+    /// # Errors
+    /// See [`RelayError`].
+    pub fn new(config: RelayConfig) -> Result<Self, RelayError> {
+        let layer = match config.tls {
+            RelayTls::None => None,
+            RelayTls::Required | RelayTls::Implicit | RelayTls::Opportunistic => Some(tls::Layer::new(&config)?),
+        };
+        let mut client = config.client.clone();
+        client.tls = tls::wish(config.tls);
+        client.secrets_in_clear = config.tls == RelayTls::None;
+        let places = Semaphore::new(config.connections.clamp(1, Semaphore::MAX_PERMITS));
+        Ok(Self { client: Arc::new(client), layer, places, idle: Mutex::default(), config })
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Hands a message over. One outcome for each recipient, in their order.
+    pub async fn submit(&self, envelope: Envelope, content: &Content) -> Vec<Outcome> {
+        let Ok(Ok(_place)) = timeout(self.config.connect_patience, self.places.acquire()).await else {
+            tracing::warn!(relay = self.config.name, "relay has no connection free");
+            return deferred(&replies::NEXT_HOP_AWAY, envelope.recipients.len());
+        };
+        let mut connection = match self.connection().await {
+            Ok(connection) => connection,
+            Err(trouble) => {
+                trouble.log(&self.config.name);
+                return deferred(&trouble.reply(), envelope.recipients.len());
+            }
+        };
+        let mut outcomes = Vec::with_capacity(envelope.recipients.len());
+        for recipients in envelope.recipients.chunks(connection.recipients_max().max(1)) {
+            let portion = Envelope { recipients: recipients.to_vec(), ..envelope.clone() };
+            match connection.send(portion, content).await {
+                Ok(portion) => outcomes.extend(portion),
+                Err((portion, trouble)) => {
+                    trouble.log(&self.config.name);
+                    outcomes.extend(portion);
+                    outcomes.extend(deferred(&trouble.reply(), envelope.recipients.len() - outcomes.len()));
+                    return outcomes;
+                }
+            }
+        }
+        if connection.may_go_on(self.config.messages) {
+            connection.idle_since = Instant::now();
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push_back(connection);
+        } else {
+            connection.say_goodbye();
+        }
+        outcomes
+    }
+
+    /// A connection that is ready: one that was left idle and still answers, or a new one.
+    async fn connection(&self) -> Result<Connection, Trouble> {
+        while let Some(mut connection) = self.take_idle() {
+            if connection.idle_since.elapsed() > self.config.idle {
+                connection.say_goodbye();
+            } else if connection.revive().await.is_ok() {
+                return Ok(connection);
+            }
+        }
+        match self.connect(&self.client).await {
+            // RFC 7435: with a server whose TLS is broken mail goes on in clear, where nobody has asked for more.
+            Err(Trouble::Handshake(_)) if self.config.tls == RelayTls::Opportunistic => {
+                let mut clear = (*self.client).clone();
+                clear.tls = postgate_smtp::client::TlsWish::Never;
+                self.connect(&Arc::new(clear)).await
+            }
+            connected => connected,
+        }
+    }
+
+    /// The one that was used last.
+    fn take_idle(&self) -> Option<Connection> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop_back()
+    }
+
+    async fn connect(&self, client: &Arc<Config>) -> Result<Connection, Trouble> {
+        let mut last = Trouble::NoAddress;
+        for address in self.addresses().await?.into_iter().take(ADDRESSES_MAX) {
+            match timeout(self.config.connect_patience, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    // Where it can't be set mail is slower, and no less sure.
+                    let _ = stream.set_nodelay(true);
+                    let implicit = self.config.tls == RelayTls::Implicit;
+                    return Connection::open(stream, client, self.layer.as_ref(), implicit).await;
+                }
+                Ok(Err(error)) => last = Trouble::Connect { address, error },
+                Err(_elapsed) => {
+                    last = Trouble::Connect { address, error: std::io::ErrorKind::TimedOut.into() };
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, Trouble> {
+        let port = self.config.port;
+        match &self.config.place {
+            Place::Addresses(addresses) => Ok(addresses.iter().map(|address| (*address, port).into()).collect()),
+            Place::Host(host) => {
+                let looked_up = timeout(self.config.connect_patience, lookup_host((host.as_str(), port))).await;
+                let found = looked_up.unwrap_or_else(|_elapsed| Err(std::io::ErrorKind::TimedOut.into()));
+                found.map(Iterator::collect).map_err(Trouble::LookUp)
+            }
+        }
+    }
+}
+
+fn deferred(reply: &Reply, recipients: usize) -> Vec<Outcome> {
+    vec![Outcome::Deferred(reply.clone()); recipients]
+}
+
+/// Addresses of one relay that are tried for one connection.
+const ADDRESSES_MAX: usize = 8;

@@ -1,0 +1,159 @@
+//! What a message needs of the server, and the commands that say so: MAIL and RCPT with their parameters.
+//!
+//! A parameter goes along where the server offers its extension. Where it does not:
+//!
+//! | what | standard | without the extension |
+//! |---|---|---|
+//! | SIZE | RFC 1870 | left out; a message beyond the server's bound fails at once, 552 5.3.4 |
+//! | BODY=8BITMIME | RFC 6152 | left out; if an octet beyond ASCII then comes up, the message fails, 554 5.6.3: nothing is converted |
+//! | BODY=BINARYMIME | RFC 3030 | fails, 554 5.6.3 |
+//! | SMTPUTF8 | RFC 6531 | left out if neither a mailbox nor the header section needs it; else 553 or 550 5.6.7 |
+//! | RET, ENVID, NOTIFY, ORCPT | RFC 3461 | left out |
+//! | MT-PRIORITY | RFC 6710 | left out |
+//! | REQUIRETLS | RFC 8689 | fails, 550 5.7.30; so it does in clear |
+
+use super::failure::Outcome;
+use super::offer::Offer;
+use crate::event::Body;
+use crate::mailbox::Mailbox;
+use crate::replies;
+use crate::reply::Reply;
+
+/// The envelope of a message to be sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Envelope {
+    /// None is the null reverse-path.
+    pub reverse_path: Option<Mailbox>,
+    /// One or more.
+    pub recipients: Vec<Addressee>,
+    /// Octets of the message, for SIZE.
+    pub size: Option<u64>,
+    /// What kind of octets the message has. `SevenBit` promises that there are none beyond ASCII.
+    pub body: Body,
+    /// Whether the message is internationalized.
+    pub utf8: International,
+    /// REQUIRETLS.
+    pub require_tls: bool,
+    /// The value of MT-PRIORITY.
+    pub priority: Option<String>,
+    /// The value of RET.
+    pub ret: Option<String>,
+    /// The value of ENVID.
+    pub envelope_id: Option<String>,
+}
+
+/// A recipient of a message to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addressee {
+    /// Who it is.
+    pub mailbox: Mailbox,
+    /// The value of NOTIFY.
+    pub notify: Option<String>,
+    /// The value of ORCPT.
+    pub original: Option<String>,
+}
+
+impl Addressee {
+    /// Without parameters.
+    pub fn new(mailbox: Mailbox) -> Addressee {
+        Addressee { mailbox, notify: None, original: None }
+    }
+}
+
+/// Whether a message is internationalized (RFC 6531). Mailboxes speak for themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum International {
+    /// Nobody has said so.
+    #[default]
+    No,
+    /// Its sender has said so, but its header section is ASCII.
+    Declared,
+    /// Its header section is in UTF-8.
+    Needed,
+}
+
+impl Envelope {
+    /// Why the message can't be sent to anybody on that server.
+    pub(super) fn obstacle(&self, offer: &Offer, is_secured: bool) -> Option<&'static Reply> {
+        let is_too_large = |max: u64| max > 0 && self.size.is_some_and(|size| size > max);
+        if self.require_tls && !(offer.require_tls && is_secured) {
+            Some(&replies::NEXT_HOP_WITHOUT_REQUIRETLS)
+        } else if offer.size.is_some_and(is_too_large) {
+            Some(&replies::NEXT_HOP_SIZE)
+        } else if self.body == Body::BinaryMime && !(offer.binary_mime && offer.chunking) {
+            Some(&replies::NEXT_HOP_CONVERSION)
+        } else if !offer.smtp_utf8 && !self.reverse_path.as_ref().is_none_or(Mailbox::is_ascii) {
+            Some(&replies::NEXT_HOP_UTF8_MAILBOX)
+        } else if !offer.smtp_utf8 && self.utf8 == International::Needed {
+            Some(&replies::NEXT_HOP_UTF8)
+        } else {
+            None
+        }
+    }
+
+    /// Why it can't be sent to this recipient.
+    pub(super) fn obstacle_for(&self, n: usize, offer: &Offer, recipients_max: usize) -> Option<Outcome> {
+        let recipient = self.recipients.get(n)?;
+        if !offer.smtp_utf8 && !recipient.mailbox.is_ascii() {
+            Some(Outcome::of(replies::NEXT_HOP_UTF8_MAILBOX.clone()))
+        } else if n >= recipients_max {
+            Some(Outcome::of(replies::TOO_MANY_RECIPIENTS.clone()))
+        } else {
+            None
+        }
+    }
+
+    fn needs_utf8(&self) -> bool {
+        self.utf8 != International::No
+            || !self.reverse_path.as_ref().is_none_or(Mailbox::is_ascii)
+            || self.recipients.iter().any(|recipient| !recipient.mailbox.is_ascii())
+    }
+
+    /// The MAIL command.
+    pub(super) fn mail(&self, offer: &Offer) -> String {
+        let mut line = match &self.reverse_path {
+            Some(mailbox) => format!("MAIL FROM:<{mailbox}>"),
+            None => "MAIL FROM:<>".to_owned(),
+        };
+        if let Some(size) = self.size.filter(|_| offer.size.is_some()) {
+            line.push_str(&format!(" SIZE={size}"));
+        }
+        match self.body {
+            Body::BinaryMime => line.push_str(" BODY=BINARYMIME"),
+            Body::EightBitMime if offer.eight_bit_mime => line.push_str(" BODY=8BITMIME"),
+            Body::EightBitMime | Body::SevenBit => {}
+        }
+        if offer.smtp_utf8 && self.needs_utf8() {
+            line.push_str(" SMTPUTF8");
+        }
+        if self.require_tls {
+            line.push_str(" REQUIRETLS");
+        }
+        parameter(&mut line, "MT-PRIORITY", self.priority.as_deref().filter(|_| offer.mt_priority));
+        parameter(&mut line, "RET", self.ret.as_deref().filter(|_| offer.dsn));
+        parameter(&mut line, "ENVID", self.envelope_id.as_deref().filter(|_| offer.dsn));
+        line
+    }
+
+    /// The RCPT command of a recipient.
+    pub(super) fn rcpt(&self, n: usize, offer: &Offer) -> String {
+        let Some(recipient) = self.recipients.get(n) else { return "NOOP".to_owned() };
+        let mut line = format!("RCPT TO:<{}>", recipient.mailbox);
+        parameter(&mut line, "NOTIFY", recipient.notify.as_deref().filter(|_| offer.dsn));
+        parameter(&mut line, "ORCPT", recipient.original.as_deref().filter(|_| offer.dsn));
+        line
+    }
+}
+
+/// Adds a parameter. A value that could be taken for something else (RFC 5321 section 4.1.2, `esmtp-value`) is left out.
+fn parameter(line: &mut String, keyword: &str, value: Option<&str>) {
+    let is_part = |character: char| matches!(character, '!'..='<' | '>'..='~') || character > '\u{9f}';
+    let value =
+        value.filter(|value| !value.is_empty() && value.len() <= VALUE_OCTETS_MAX && value.chars().all(is_part));
+    if let Some(value) = value {
+        line.push_str(&format!(" {keyword}={value}"));
+    }
+}
+
+/// RFC 3461 section 4.2: 500 of ORCPT are the most of any.
+const VALUE_OCTETS_MAX: usize = 500;
