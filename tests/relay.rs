@@ -44,7 +44,10 @@ fn upstream(tls: &str, authority: &Authority) -> Gateway {
 fn password(folder: &Path) -> String {
     let file = folder.join("upstream.password");
     std::fs::write(&file, "wonderland\n").expect("a file");
-    format!("auth = {{ user = \"gateway\", password = {{ file = {:?} }} }}", file.display().to_string())
+    format!(
+        "auth = {{ user = \"gateway\", password = {{ secret = \"upstream\" }} }}\n[secret.upstream]\nfile = {:?}",
+        file.display().to_string()
+    )
 }
 
 #[test]
@@ -111,8 +114,8 @@ fn whom_we_do_not_trust_gets_nothing() {
         let data = tempfile::tempdir().unwrap();
         authority.write(data.path(), "ca.pem");
         std::fs::write(data.path().join("p"), password).unwrap();
-        let auth = "auth = { user = \"gateway\", password = { file = 'p' } }";
-        let front = front(&relay(upstream.address, &format!("ca = 'ca.pem'\n{auth}\n{settings}")), data);
+        let auth = "auth = { user = \"gateway\", password = { secret = \"upstream\" } }\n[secret.upstream]\nfile = 'p'";
+        let front = front(&relay(upstream.address, &format!("ca = 'ca.pem'\n{settings}\n{auth}")), data);
         let mut client = front.client();
         client.expect("EHLO client.example", "250");
         client.message("a@example.com", &["bob@example.org"], "Subject: x\r\n\r\nx")

@@ -2,6 +2,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod client;
+pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod mailbox;
 pub(crate) mod process;

@@ -72,7 +72,8 @@ impl Arrival {
             Kind::Proxy => Box::pin(self.announced(&mut stop)).await,
         };
         let Some((arrival, origin)) = arrived else { return };
-        let (connection, _place) = arrival.connection(origin, stop.clone());
+        let _counted = arrival.door.house.figures.session();
+        let (connection, _place) = arrival.connection(origin);
         connection.serve(stop).await;
     }
 

@@ -9,6 +9,7 @@
 
 mod file;
 mod grant;
+mod http;
 mod load;
 mod name;
 mod network;
@@ -18,6 +19,7 @@ mod problem;
 mod reader;
 mod relay;
 mod resolve;
+mod secret;
 mod settings;
 mod tls;
 mod tree;
@@ -34,14 +36,17 @@ use postgate_plugin::{Hash, Keep, OnFailure};
 use serde::Serialize;
 
 pub use grant::{
+    http::{HttpGrant, HttpHeader, SecretsGrant},
     storage::{KeyValue, Sqlite},
     wasi::Directory,
 };
+pub use http::{HttpLimits, HttpListener, Mount, MountTarget};
 pub use load::Machine;
 pub use name::Hostname;
 pub use network::Network;
 pub use problem::{Problem, Problems};
-pub use relay::{Password, Relay, RelayAuth, RelayTls};
+pub use relay::{Relay, RelayAuth, RelayPassword, RelayTls};
+pub use secret::SecretSource;
 pub use settings::{Extension, ListenerLimits, LogFormat, LogLevel, Mechanism, MixedOutcomes, PluginLimits, Protocol};
 pub use tls::{Certificate, ClientCertificateMode, ClientCertificates, Tls, TlsStart};
 pub use units::{Count, Period, Size};
@@ -82,6 +87,10 @@ pub struct Config {
     pub plugins: BTreeMap<String, Plugin>,
     /// By name.
     pub relays: BTreeMap<String, Relay>,
+    /// Where HTTP requests come in, by name.
+    pub http: BTreeMap<String, HttpListener>,
+    /// By name.
+    pub secrets: BTreeMap<String, SecretSource>,
     origins: Origins,
 }
 
@@ -198,6 +207,12 @@ pub enum Grant {
     Files(Vec<Directory>),
     /// Handing messages to these relays.
     Submit(Vec<String>),
+    /// Figures of its own.
+    Metrics,
+    /// Reading secrets, and signing with them.
+    Secrets(SecretsGrant),
+    /// Requests to listed hosts.
+    Http(Box<HttpGrant>),
 }
 
 impl Grant {
@@ -213,6 +228,9 @@ impl Grant {
             Grant::Sockets(_) => "sockets",
             Grant::Files(_) => "files",
             Grant::Submit(_) => "submit",
+            Grant::Metrics => "metrics",
+            Grant::Secrets(_) => "secrets",
+            Grant::Http(_) => "http",
         }
     }
 }
@@ -247,7 +265,12 @@ impl Config {
             self.chains.keys().filter(|chain| !self.listeners.values().any(|listener| listener.chain == **chain));
         let chains = chains.map(|chain| self.unused_part("chain", chain, "no listener uses it"));
         let links = || self.chains.values().flat_map(|chain| &chain.links);
-        let plugins = self.plugins.keys().filter(|plugin| !links().any(|link| link.plugin == **plugin));
+        let mounted = |plugin: &str| {
+            let mut mounts = self.http.values().flat_map(|http| &http.mounts);
+            mounts.any(|mount| matches!(&mount.target, MountTarget::Plugin(mounted) if mounted == plugin))
+        };
+        let plugins = self.plugins.keys();
+        let plugins = plugins.filter(|plugin| !links().any(|link| link.plugin == **plugin) && !mounted(plugin));
         let plugins = plugins.map(|plugin| self.unused_part("plugin", plugin, "it is in no chain"));
         chains.chain(plugins).collect()
     }

@@ -4,8 +4,18 @@ use postgate_plugin::{Directory, Grants, Limits, PluginConfig, SubmitGrant, key_
 
 use crate::config;
 use crate::relays::Relays;
+use crate::secrets::Secrets;
 
-pub(crate) fn plugin(name: &str, settings: &config::Plugin, relays: &Relays) -> PluginConfig {
+/// What the grants of plugins name.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<'a> {
+    pub(crate) relays: &'a Relays,
+    pub(crate) secrets: &'a Secrets,
+}
+
+/// The authorities of the grant `http` are read by whoever loads the plugin.
+pub(crate) fn plugin(name: &str, settings: &config::Plugin, given: Given<'_>) -> PluginConfig {
+    let Given { relays, secrets } = given;
     let mut grants = Grants::default();
     for grant in &settings.grants {
         match grant {
@@ -20,6 +30,9 @@ pub(crate) fn plugin(name: &str, settings: &config::Plugin, relays: &Relays) -> 
             config::Grant::Submit(names) => {
                 grants.submit = Some(SubmitGrant::new(names.iter().filter_map(|name| relays.get(name).cloned())));
             }
+            config::Grant::Metrics => grants.metrics = true,
+            config::Grant::Secrets(grant) => grants.secrets = Some(secrets_grant(grant, secrets)),
+            config::Grant::Http(grant) => grants.http = Some(http_grant(grant, secrets)),
         }
     }
     PluginConfig {
@@ -54,6 +67,34 @@ fn directory(directory: &config::Directory) -> Directory {
     Directory { path: directory.path.clone(), guest_path: directory.guest_path.clone() }
 }
 
+fn secrets_grant(grant: &config::SecretsGrant, secrets: &Secrets) -> postgate_plugin::secrets::Grant {
+    let named =
+        |names: &[String]| names.iter().filter_map(|name| Some((name.clone(), secrets.get(name)?.clone()))).collect();
+    postgate_plugin::secrets::Grant { read: named(&grant.read), sign: named(&grant.sign) }
+}
+
+fn http_grant(grant: &config::HttpGrant, secrets: &Secrets) -> postgate_plugin::http::Grant {
+    let headers = grant.headers.iter().filter_map(|header| {
+        Some(postgate_plugin::http::SecretHeader {
+            to: header.to.clone(),
+            name: header.name.clone(),
+            prefix: header.prefix.clone(),
+            secret: secrets.get(&header.secret)?.clone(),
+        })
+    });
+    postgate_plugin::http::Grant {
+        allow: grant.allow.clone(),
+        private: grant.private.clone(),
+        methods: grant.methods.clone(),
+        request_bytes: grant.request_octets.0,
+        response_bytes: grant.response_octets.octets(),
+        timeout: grant.timeout.0,
+        concurrent: grant.concurrent.number(),
+        headers: headers.collect(),
+        authorities: Vec::new(),
+    }
+}
+
 fn limits(limits: &config::PluginLimits) -> Limits {
     Limits {
         fuel: limits.fuel,
@@ -65,6 +106,7 @@ fn limits(limits: &config::PluginLimits) -> Limits {
         log_bytes: limits.log_octets.octets(),
         note_bytes: limits.note_octets.octets(),
         edit_bytes: limits.edit_octets.octets(),
+        figures: limits.figures as usize,
         transfer_bytes: limits.transfer_octets.octets(),
     }
 }

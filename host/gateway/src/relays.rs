@@ -1,7 +1,6 @@
-//! The relays of a configuration brought to life: certificates and passwords read, and everything told that is wrong with them.
+//! The relays of a configuration brought to life: certificates read, passwords taken out of the secrets, and everything told that is wrong with them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use postgate_plugin::{Place, Relay, RelayConfig, RelayError, RelayTls};
@@ -9,6 +8,7 @@ use postgate_smtp::client::{self, Credentials, Patience};
 use postgate_smtp::{Mechanism, Protocol};
 
 use crate::config::{self, Config, Problem};
+use crate::secrets::Secrets;
 use crate::site::chained;
 use crate::tls::read_chain;
 
@@ -16,10 +16,10 @@ use crate::tls::read_chain;
 pub(crate) type Relays = BTreeMap<String, Arc<Relay>>;
 
 /// All relays; what is wrong with one is added to the problems.
-pub(crate) fn load(config: &Config, problems: &mut Vec<Problem>) -> Relays {
+pub(crate) fn load(config: &Config, secrets: &Secrets, problems: &mut Vec<Problem>) -> Relays {
     let mut relays = Relays::new();
     for (name, settings) in &config.relays {
-        match relay(config, name, settings) {
+        match relay(config, name, settings, secrets) {
             Ok(relay) => {
                 relays.insert(name.clone(), Arc::new(relay));
             }
@@ -29,7 +29,7 @@ pub(crate) fn load(config: &Config, problems: &mut Vec<Problem>) -> Relays {
     relays
 }
 
-fn relay(config: &Config, name: &str, settings: &config::Relay) -> Result<Relay, Problem> {
+fn relay(config: &Config, name: &str, settings: &config::Relay, secrets: &Secrets) -> Result<Relay, Problem> {
     let hello = settings.hello.as_ref().unwrap_or(&config.hostname).as_str();
     let mut client = client::Config::new(hello.parse().expect("invariant: a host name is a domain"));
     client.protocol = match settings.protocol {
@@ -38,7 +38,7 @@ fn relay(config: &Config, name: &str, settings: &config::Relay) -> Result<Relay,
     };
     if let Some(auth) = &settings.auth {
         let problem = |message| config.problem(&["relay", name, "auth", "password"], message);
-        let secret = secret(&auth.password).map_err(problem)?;
+        let secret = secret(&auth.password, secrets).map_err(problem)?;
         client.mechanism = auth.mechanism.map(|mechanism| mechanism.0);
         client.credentials = Some(credentials(auth, secret));
     }
@@ -92,23 +92,14 @@ fn credentials(auth: &config::RelayAuth, secret: String) -> Credentials {
     }
 }
 
-/// A password or token from where it is kept. What is wrong never quotes it.
-fn secret(password: &config::Password) -> Result<String, String> {
-    let text = match password {
-        config::Password::File(path) => first_line(path)?,
-        config::Password::Env(name) => {
-            std::env::var(name).map_err(|_| format!("the environment has no variable {name:?} in UTF-8"))?
-        }
-    };
+/// A password or token out of the secrets; one that is not there has been told of already. What is wrong never quotes it.
+fn secret(password: &config::RelayPassword, secrets: &Secrets) -> Result<String, String> {
+    let name = &password.secret;
+    let text = secrets.get(name).ok_or_else(|| format!("the secret \"{name}\" has no value"))?.expose();
     if text.is_empty() || text.len() > SECRET_BYTES_MAX || text.contains(char::is_control) {
         return Err(format!("a password has 1 to {SECRET_BYTES_MAX} octets and no control characters"));
     }
-    Ok(text)
-}
-
-fn first_line(path: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{} can't be read: {error}", path.display()))?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
+    Ok(text.to_owned())
 }
 
 /// Tokens are longer than passwords.

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::arrival::Arrival;
 use crate::callers::Callers;
 use crate::config::{Config, Problem, Problems};
+use crate::http::HttpDoor;
 use crate::site::{Door, Site};
 use crate::tls::watch::Watch;
 
@@ -21,6 +22,7 @@ pub use crate::tls::watch::Reloader;
 /// Sockets that are bound and not served yet.
 pub struct Server {
     ports: Vec<(TcpListener, Port)>,
+    http: Vec<(TcpListener, SocketAddr, Arc<HttpDoor>)>,
     /// Of each listener.
     callers: Vec<Arc<Callers>>,
     watch: Watch,
@@ -51,12 +53,22 @@ impl Server {
                     Ok((socket, address)) => {
                         ports.push((socket, Port { address, door: door.clone(), callers: callers.clone() }));
                     }
-                    Err(error) => problems.push(bind_problem(config, &door.name, n, *address, &error)),
+                    Err(error) => problems.push(bind_problem(config, ("listener", &door.name), n, *address, &error)),
+                }
+            }
+        }
+        let mut http = Vec::new();
+        for door in site.http {
+            let door = Arc::new(door);
+            for (n, address) in door.bind.iter().enumerate() {
+                match bind(*address).await {
+                    Ok((socket, address)) => http.push((socket, address, door.clone())),
+                    Err(error) => problems.push(bind_problem(config, ("http", &door.name), n, *address, &error)),
                 }
             }
         }
         if problems.is_empty() {
-            Ok(Self { ports, callers: all_callers, watch, grace: config.shutdown_grace.0 })
+            Ok(Self { ports, http, callers: all_callers, watch, grace: config.shutdown_grace.0 })
         } else {
             Err(Problems::new(problems))
         }
@@ -64,7 +76,8 @@ impl Server {
 
     /// The addresses that listeners are bound to, with their names: where the configuration said port 0, the port that it is.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        self.ports.iter().map(|(_, port)| (&*port.door.name, port.address))
+        let smtp = self.ports.iter().map(|(_, port)| (&*port.door.name, port.address));
+        smtp.chain(self.http.iter().map(|(_, address, door)| (&*door.name, *address)))
     }
 
     /// Has certificates loaded anew while the server runs.
@@ -81,6 +94,10 @@ impl Server {
         for (socket, port) in self.ports {
             tracing::info!(listener = &*port.door.name, address = %port.address, chain = port.door.chain.name(), "listening");
             ports.spawn(port.serve(socket, stopped.clone(), grace));
+        }
+        for (socket, address, door) in self.http {
+            tracing::info!(http = &*door.name, %address, "listening");
+            ports.spawn(door.serve(socket, stopped.clone(), grace));
         }
         tokio::select! {
             () = stop => {}
@@ -178,9 +195,15 @@ async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 }
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "an enum of the standard library, of which few kinds need words")]
-fn bind_problem(config: &Config, listener: &str, n: usize, address: SocketAddr, error: &io::Error) -> Problem {
-    let problem = config
-        .problem(&["listener", listener, "bind", &n.to_string()], format!("{address} can't be listened on: {error}"));
+fn bind_problem(
+    config: &Config,
+    (kind, listener): (&str, &str),
+    n: usize,
+    address: SocketAddr,
+    error: &io::Error,
+) -> Problem {
+    let problem =
+        config.problem(&[kind, listener, "bind", &n.to_string()], format!("{address} can't be listened on: {error}"));
     match error.kind() {
         io::ErrorKind::AddrInUse => problem.note("another program has this port; `ss -ltnp` tells which"),
         io::ErrorKind::PermissionDenied => problem.note(

@@ -9,17 +9,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use postgate_plugin::{
-    Chain, Clock, Engine, EngineConfig, Entry, Hook, LoadError, Plugin, SettingProblem, StorageError, try_scratch,
+    Chain, Clock, Engine, EngineConfig, Entry, Hook, LoadError, Plugin, PluginConfig, SettingProblem, StorageError,
+    try_scratch,
 };
 use postgate_smtp::{AuthOffer, Extension, Extensions, Mechanisms, TlsOffer};
 
 use crate::chance;
 use crate::config::{self, Config, Problem, Problems, TlsStart};
+use crate::figures::Figures;
 use crate::guesses::{Guesses, Watch};
+use crate::http::{HttpDoor, Mounted, Observed, Target};
 use crate::into;
 use crate::relays;
+use crate::secrets;
 use crate::stage::House;
-use crate::tls::{Finding, Setting, Tls};
+use crate::tls::{self, Finding, Setting, Tls};
 
 /// Everything that listeners need to serve.
 pub struct Site {
@@ -30,6 +34,7 @@ pub struct Site {
     /// What is allowed, and may soon be trouble: a certificate that has expired.
     pub warnings: Vec<Problem>,
     pub(crate) doors: Vec<Door>,
+    pub(crate) http: Vec<HttpDoor>,
 }
 
 /// One listener's settings, shared by its sessions.
@@ -72,10 +77,17 @@ impl Site {
                 return Err(Problems::new(problems));
             }
         };
-        let relays = relays::load(config, &mut problems);
+        let secrets = secrets::read(config, &mut problems);
+        if !problems.is_empty() {
+            return Err(Problems::new(problems));
+        }
+        let relays = relays::load(config, &secrets, &mut problems);
+        let given = into::Given { relays: &relays, secrets: &secrets };
         let mut plugins = BTreeMap::new();
         for (name, settings) in &config.plugins {
-            match Plugin::load(&engine, into::plugin(name, settings, &relays)).await {
+            let mut plugin = into::plugin(name, settings, given);
+            authorities(config, name, settings, &mut plugin, &mut problems);
+            match Plugin::load(&engine, plugin).await {
                 Ok(plugin) => {
                     plugins.insert(name.clone(), plugin);
                 }
@@ -102,21 +114,42 @@ impl Site {
             return Err(Problems::new(problems));
         }
         let guesses = Arc::new(Guesses::default());
-        let doors = config
+        let doors: Vec<Door> = config
             .listeners
             .iter()
             .filter_map(|(name, listener)| {
                 Some(door(name, config, listener, chains.get(&listener.chain)?, tls.remove(name), &guesses))
             })
             .collect();
-        Ok(Self { plugins, chains, warnings, doors })
+        let http = mounted(config, &plugins, &doors)?;
+        Ok(Self { plugins, chains, warnings, doors, http })
+    }
+}
+
+/// Reads the authorities that a plugin's grant `http` believes.
+fn authorities(
+    config: &Config,
+    name: &str,
+    settings: &config::Plugin,
+    plugin: &mut PluginConfig,
+    problems: &mut Vec<Problem>,
+) {
+    for (n, grant) in settings.grants.iter().enumerate() {
+        let config::Grant::Http(grant) = grant else { continue };
+        let (Some(file), Some(http)) = (&grant.ca, &mut plugin.grants.http) else { continue };
+        match tls::read_chain(file) {
+            Ok(authorities) => http.authorities = authorities,
+            Err(message) => {
+                problems.push(config.problem(&["plugin", name, "grants", &n.to_string(), "http", "ca"], message));
+            }
+        }
     }
 }
 
 /// The setting that is to be changed when a plugin can't be loaded.
 fn setting(error: &LoadError) -> &'static str {
     match error {
-        LoadError::NotGranted { .. } | LoadError::Storage { .. } => "grants",
+        LoadError::NotGranted { .. } | LoadError::Storage { .. } | LoadError::Http(_) => "grants",
         LoadError::Pin { .. } => "sha256",
         LoadError::Settings(_) => "config",
         LoadError::MemoryLimit { .. } | LoadError::Start { .. } => "limits",
@@ -262,12 +295,47 @@ fn door(
         house: Arc::new(House {
             protocol: smtp.protocol,
             hostname: hostname.to_owned(),
+            figures: Arc::new(Figures::new(name.into())),
             scratch: config.data_dir.join(SCRATCH),
             quarantine: config.data_dir.join("quarantine"),
             watch: Watch::new(guesses.clone(), &listener.limits),
         }),
         smtp: Arc::new(smtp),
     }
+}
+
+/// The HTTP listeners; an error is a plugin that does not answer requests.
+fn mounted(
+    config: &Config,
+    plugins: &BTreeMap<String, Arc<Plugin>>,
+    doors: &[Door],
+) -> Result<Vec<HttpDoor>, Problems> {
+    let mut problems = Vec::new();
+    let mut http = Vec::new();
+    for (name, listener) in &config.http {
+        let mut mounts = Vec::new();
+        for (n, mount) in listener.mounts.iter().enumerate() {
+            let target = match &mount.target {
+                config::MountTarget::Metrics => Target::Metrics(Observed {
+                    plugins: plugins.values().cloned().collect(),
+                    listeners: doors.iter().map(|door| door.house.figures.clone()).collect(),
+                }),
+                config::MountTarget::Plugin(plugin) => match plugins.get(plugin).filter(|plugin| plugin.answers_http())
+                {
+                    Some(plugin) => Target::Plugin(plugin.clone()),
+                    None => {
+                        let message = format!("plugin \"{plugin}\" does not export wasi:http/incoming-handler@0.2");
+                        problems.push(config.problem(&["http", name, "mounts", &n.to_string(), "plugin"], message));
+                        continue;
+                    }
+                },
+            };
+            mounts.push(Mounted { path: mount.path.clone(), host: mount.host.clone(), target });
+        }
+        let (bind, limits) = (listener.bind.clone(), listener.limits.clone());
+        http.push(HttpDoor { name: name.as_str().into(), bind, mounts, limits });
+    }
+    if problems.is_empty() { Ok(http) } else { Err(Problems::new(problems)) }
 }
 
 /// Makes the directories that the gateway writes to, and tries them.
@@ -304,7 +372,10 @@ fn directories(config: &Config) -> Vec<Problem> {
                 | config::Grant::Sqlite(_)
                 | config::Grant::Sockets(_)
                 | config::Grant::Files(_)
-                | config::Grant::Submit(_) => {}
+                | config::Grant::Submit(_)
+                | config::Grant::Metrics
+                | config::Grant::Secrets(_)
+                | config::Grant::Http(_) => {}
             }
         }
     }

@@ -19,6 +19,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::figures::{Ended, Figures};
 use crate::guesses::Watch;
 use crate::{id, quarantine, received};
 
@@ -27,6 +28,8 @@ use crate::{id, quarantine, received};
 pub(crate) struct House {
     /// What is spoken.
     pub(crate) protocol: Protocol,
+    /// What is counted.
+    pub(crate) figures: Arc<Figures>,
     /// Our name in Received.
     pub(crate) hostname: String,
     /// Where parts of large messages are kept while they are received.
@@ -279,6 +282,7 @@ impl Stage {
     pub(crate) async fn reset(&mut self) {
         if let Some(transaction) = self.transaction.take() {
             let size = transaction.mail_data.size();
+            self.house.figures.transaction(Ended::GivenUp);
             tracing::info!(
                 transaction = transaction.id,
                 recipients = transaction.recipients.len(),
@@ -302,6 +306,12 @@ impl Stage {
         let id = transaction.id.clone();
         let size = transaction.mail_data.size();
         let answer = self.dispose(transaction).await;
+        let ended = |reply: Option<&Reply>| match reply.map(Reply::code) {
+            Some(400..500) => Ended::Deferred,
+            Some(500..) => Ended::Refused,
+            Some(_) | None => Ended::Accepted,
+        };
+        let figures = self.house.figures.clone();
         let session = self.run.session();
         let reply = match &answer {
             Answer::No(reply) | Answer::Close(reply) | Answer::Reply(reply) => Some(reply),
@@ -322,6 +332,7 @@ impl Stage {
             code = reply.map(Reply::code),
             "transaction ended"
         );
+        figures.transaction(ended(reply));
         self.run.close_transaction();
         answer
     }
@@ -386,6 +397,7 @@ impl Stage {
         self.quarantine_failed(id, &mut deliveries).await;
         for delivery in &deliveries {
             let Delivery { recipient, fate, plugin } = delivery;
+            self.house.figures.recipient(fate);
             let plugin = plugin.as_deref();
             let recipient = Mailbox::try_from(recipient).map(|mailbox| mailbox.to_string()).unwrap_or_default();
             match fate {

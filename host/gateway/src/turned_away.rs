@@ -26,6 +26,7 @@ impl TurnedAway {
     /// Tells a client that there is no room. What is to be written fits into any socket's buffer, or the client is gone.
     pub(crate) fn tell(stream: TcpStream, door: &Door, callers: &Callers, remote: SocketAddr) -> Option<Self> {
         tracing::warn!(listener = &*door.name, %remote, "too many connections");
+        door.house.figures.turned_away();
         let reply = format!("{}\r\n", replies::TOO_MANY_CONNECTIONS);
         stream.try_write(reply.as_bytes()).ok()?;
         Some(Self { stream, _place: callers.linger()? })

@@ -7,16 +7,21 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre};
+use wasmtime_wasi_http::p2::bindings::exports::wasi::http::incoming_handler::GuestIndices;
 
 use crate::anatomy::{Anatomy, AnatomyError, Hash};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::failure::Failure;
+use crate::figures::Calls;
 use crate::hook::{CONTRACT_VERSION, Hook, HookSet, Indices};
+use crate::incoming;
 use crate::instance;
 use crate::limits::{Keep, Limits};
 use crate::places::Places;
+use crate::service::http::{Client, ClientError};
 use crate::service::key_value::Store;
+use crate::service::metrics::{Figures, Registry};
 use crate::service::passwords::Verifier;
 use crate::service::sqlite::Pool;
 use crate::service::storage::StorageError;
@@ -61,6 +66,12 @@ pub(crate) struct Facts {
     pub(crate) clock: Clock,
     /// Places for work on the disk.
     pub(crate) disk: Arc<Semaphore>,
+    /// Outgoing HTTP, where it is granted.
+    pub(crate) http: Option<Arc<Client>>,
+    /// Figures: all, and which of them are its own.
+    pub(crate) metrics: Arc<Registry>,
+    pub(crate) figures: Figures,
+    pub(crate) calls: Calls,
 }
 
 /// A plugin that has been loaded, checked and linked: ready to be instantiated.
@@ -68,6 +79,8 @@ pub struct Plugin {
     pub(crate) facts: Arc<Facts>,
     pub(crate) pre: InstancePre<State>,
     pub(crate) indices: Indices,
+    /// Where it answers HTTP requests, if it does.
+    pub(crate) incoming: Option<GuestIndices>,
     pub(crate) engine: Engine,
     /// Instances of this plugin that may still be made.
     pub(crate) places: Places,
@@ -135,6 +148,9 @@ pub enum LoadError {
         /// The service, and the grant that would allow it.
         service: &'static Service,
     },
+    /// The grant `http` can't be used.
+    #[error("its grant http can't be used")]
+    Http(#[source] ClientError),
     /// Its memory limit is over the engine's.
     #[error("its memory limit of {limit} octets is over the engine's bound of {bound}")]
     MemoryLimit {
@@ -201,6 +217,10 @@ impl Plugin {
         let indices = Indices::new(&pre).map_err(compile)?;
         let hooks = indices.hooks();
         let (store, database) = storage(engine, &config.grants).await?;
+        let answers = component.get_export_index(None, incoming::INTERFACE).is_some();
+        let incoming = answers.then(|| GuestIndices::new(&pre)).transpose().map_err(compile)?;
+        let http = config.grants.http.as_ref().map(|grant| Client::new(grant, engine.name_lookups().clone()));
+        let http = http.transpose().map_err(LoadError::Http)?;
         let plugin = Arc::new(Self {
             facts: Arc::new(Facts {
                 name: config.name,
@@ -214,9 +234,14 @@ impl Plugin {
                 database,
                 clock: engine.clock().clone(),
                 disk: engine.disk().clone(),
+                http: http.map(Arc::new),
+                metrics: engine.metrics().clone(),
+                figures: Figures::default(),
+                calls: Calls::default(),
             }),
             pre,
             indices,
+            incoming,
             engine: engine.clone(),
             places: Places::new(config.limits.instances),
             keep: config.keep,
@@ -294,7 +319,8 @@ pub fn hooks(anatomy: &Anatomy) -> Result<HookSet, LoadError> {
             hook.ok_or_else(|| LoadError::UnknownHook { export: export.clone(), known: known_versions_of(export) })?,
         );
     }
-    if found.is_empty() { Err(LoadError::NoHooks) } else { Ok(found) }
+    let answers_http = anatomy.exports.iter().any(|export| is_same_interface(export, incoming::INTERFACE));
+    if found.is_empty() && !answers_http { Err(LoadError::NoHooks) } else { Ok(found) }
 }
 
 /// Where an import comes from.
@@ -311,6 +337,12 @@ pub enum Source {
 pub fn source(import: &str) -> Result<Source, LoadError> {
     let name = import.split('@').next().unwrap_or(import);
     let unknown = || LoadError::UnknownImport { import: import.to_owned() };
+    if is_same_interface(import, WASI_HTTP_TYPES) {
+        return Ok(Source::Wasi);
+    }
+    if is_same_interface(import, WASI_HTTP) {
+        return SERVICES.iter().find(|service| service.id == ServiceId::Http).map(Source::Service).ok_or_else(unknown);
+    }
     if WASI_PACKAGES.iter().any(|package| name.starts_with(package)) {
         return Ok(Source::Wasi);
     }
@@ -401,6 +433,11 @@ const WASI_KEY_VALUE: &[&str] =
 const WASI_PACKAGES: &[&str] =
     &["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/", "wasi:filesystem/", "wasi:sockets/"];
 
+/// Outgoing HTTP of the standard: the grant `http`, like our own interface.
+const WASI_HTTP: &str = "wasi:http/outgoing-handler@0.2.0";
+/// Its types, without any power.
+const WASI_HTTP_TYPES: &str = "wasi:http/types@0.2.0";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,8 +463,12 @@ mod tests {
         assert!(
             matches!(source("postgate:mail/maildir@0.1.0"), Ok(Source::Service(service)) if service.name == "maildir")
         );
+        assert!(matches!(source("wasi:http/types@0.2.6"), Ok(Source::Wasi)));
+        assert!(
+            matches!(source("wasi:http/outgoing-handler@0.2.6"), Ok(Source::Service(service)) if service.name == "http")
+        );
         for unknown in
-            ["wasi:http/outgoing-handler@0.2.6", "postgate:mail/log@0.2.0", "env", "postgate:mail/nothing@0.1.0"]
+            ["wasi:http/outgoing-handler@0.3.0", "postgate:mail/log@0.2.0", "env", "postgate:mail/nothing@0.1.0"]
         {
             assert!(matches!(source(unknown), Err(LoadError::UnknownImport { .. })), "{unknown}");
         }

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::limits::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
 use crate::places::Places;
 use crate::pulse::Pulse;
+use crate::service::metrics::Registry;
 use crate::service::passwords::Verifier;
 use crate::service::storage::Storage;
 use crate::state::State;
@@ -53,6 +54,8 @@ struct Parts {
     disk: Arc<Semaphore>,
     storage: Arc<Storage>,
     clock: Clock,
+    name_lookups: Arc<Semaphore>,
+    metrics: Arc<Registry>,
     memory_bytes: usize,
 }
 
@@ -90,6 +93,8 @@ impl Engine {
             disk: Arc::new(Semaphore::new(DISK_WORKERS)),
             storage: Arc::default(),
             clock: config.clock.clone(),
+            metrics: Arc::new(Registry::new()),
+            name_lookups: Arc::new(Semaphore::new(NAME_LOOKUPS)),
             memory_bytes: config.memory_bytes,
             wasmtime,
         })))
@@ -132,6 +137,16 @@ impl Engine {
     /// What host and guests take for the time of day.
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    /// Places for looking up the names of HTTP servers.
+    pub(crate) fn name_lookups(&self) -> &Arc<Semaphore> {
+        &self.0.name_lookups
+    }
+
+    /// The figures of all plugins.
+    pub(crate) fn metrics(&self) -> &Arc<Registry> {
+        &self.0.metrics
     }
 
     /// The most that a plugin's memory limit may be.
@@ -182,6 +197,7 @@ fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Everything::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     crate::service::key_value::wasi::add_to_linker(&mut linker)?;
     Ok(linker)
@@ -189,6 +205,9 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
 
 /// Reads and writes of guests at the same time; a disk that hangs holds so many threads and no more.
 const DISK_WORKERS: usize = 64;
+
+/// Names of HTTP servers that are looked up at the same time.
+const NAME_LOOKUPS: usize = 32;
 
 const BACKTRACE_FRAMES: usize = 20;
 

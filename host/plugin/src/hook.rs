@@ -163,7 +163,7 @@ impl HookSet {
     }
 
     /// Its hooks in the order of the dialogue.
-    pub fn iter(self) -> impl Iterator<Item = Hook> {
+    pub fn iter(self) -> impl Iterator<Item = Hook> + Clone {
         Hook::ALL.into_iter().filter(move |hook| self.contains(*hook))
     }
 }

@@ -16,7 +16,9 @@ mod component;
 mod context;
 mod engine;
 mod failure;
+mod figures;
 mod hook;
+mod incoming;
 mod instance;
 mod limits;
 mod message;
@@ -41,7 +43,9 @@ pub use component::{LoadError, Plugin, PluginConfig, Source, anatomy, hooks, sou
 pub use context::{ClientHello, ClientIdentity, Greeting, Mailbox, Parameter, SessionFacts, TlsLayer, VerdictKind};
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use failure::{Cause, OnFailure, Policy};
+pub use figures::exposition;
 pub use hook::{CONTRACT_VERSION, Hook, HookSet};
+pub use incoming::{RequestBody, Unanswered};
 pub use limits::{Keep, Limits};
 pub use message::{HEAD_BYTES, Message, MessageError, MessageWriter, try_scratch};
 pub use network::network;
@@ -50,7 +54,7 @@ pub use relay::{Content, Place, Relay, RelayConfig, RelayError, RelayTls};
 pub use run::{Authentication, Decision, Delivery, End, Event, Fate, MessageDecision, Run};
 pub use scram::{ScramEntry, ScramEntryError};
 pub use service::{
-    Directory, Grants, SERVICES, Service, ServiceId, key_value, maildir, sqlite,
+    Directory, Grants, SERVICES, Service, ServiceId, http, key_value, maildir, secrets, sqlite,
     storage::StorageError,
     submit::Grant as SubmitGrant,
     usage::{Usage, Used},

@@ -29,6 +29,8 @@ pub struct Limits {
     pub note_bytes: usize,
     /// Octets that the edits of one message may add.
     pub edit_bytes: usize,
+    /// Figures of its own among the metrics.
+    pub figures: usize,
     /// Octets that one host call, or the result of a hook, may copy out of the guest.
     pub transfer_bytes: usize,
 }
@@ -45,6 +47,7 @@ impl Default for Limits {
             log_bytes: 16 << 10,
             note_bytes: 64 << 10,
             edit_bytes: 1 << 20,
+            figures: 200,
             transfer_bytes: 2 << 20,
         }
     }

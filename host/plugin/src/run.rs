@@ -292,10 +292,14 @@ impl Run {
 
     /// Takes the context back. An instance that failed is thrown away.
     fn leave<T>(&mut self, called: Called, answer: Result<wasmtime::Result<T>, Elapsed>) -> Result<T, Failure> {
-        let Called { mut instance, plugin, position, .. } = called;
+        let Called { mut instance, plugin, position, deadline, .. } = called;
         self.context = instance.take_context();
         self.fuel_used = plugin.facts.limits.fuel.saturating_sub(instance.store.get_fuel().unwrap_or_default());
         let answer = instance.outcome(answer);
+        if let Some(context) = &self.context {
+            let begun = called_at(deadline, &plugin);
+            plugin.facts.calls.ended(context.hook, begun.elapsed(), self.fuel_used);
+        }
         tracing::trace!(plugin = plugin.name(), fuel_used = self.fuel_used, failed = answer.is_err(), "hook called");
         let keep = match plugin.keep() {
             Keep::Session => answer.is_ok(),
@@ -362,6 +366,7 @@ impl Run {
         if let Some(transaction) = &mut context.transaction {
             transaction.record(plugin.name(), hook, VerdictKind::Failed, recipient);
         }
+        plugin.facts.calls.failed(hook, failure.cause);
         let consequence = failure.consequence(policy);
         if matches!(consequence, Consequence::Quarantine) {
             match &mut context.transaction {
@@ -397,6 +402,11 @@ impl Run {
     pub fn mail_data(&self) -> Option<Arc<Message>> {
         self.context.as_deref().and_then(|context| context.message.clone())
     }
+}
+
+/// When a call began that has to end by `deadline`.
+fn called_at(deadline: Instant, plugin: &Plugin) -> Instant {
+    deadline.checked_sub(plugin.facts.limits.deadline).unwrap_or(deadline)
 }
 
 /// EHLO lines of a plugin: `wit/hooks.wit`, `hello-answer`.

@@ -6,13 +6,14 @@
 mod config;
 pub(crate) mod dns;
 pub(crate) mod fetch;
+pub mod http;
 pub mod key_value;
 mod log;
 pub(crate) mod mail_authentication;
 pub mod maildir;
 pub(crate) mod metrics;
 pub(crate) mod passwords;
-pub(crate) mod secrets;
+pub mod secrets;
 pub(crate) mod signing;
 pub mod sqlite;
 pub(crate) mod storage;
@@ -42,7 +43,7 @@ pub struct Grants {
     /// `sqlite`: a database.
     pub sqlite: Option<sqlite::Grant>,
     /// `http`: requests to listed hosts.
-    pub http: Option<fetch::Grant>,
+    pub http: Option<http::Grant>,
     /// `dns`: look-ups.
     pub dns: bool,
     /// `submit`: messages to listed relays.

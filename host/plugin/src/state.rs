@@ -6,10 +6,12 @@ use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::component::Facts;
 use crate::context::Context;
 use crate::limits::Meter;
+use crate::service::http::wasi::Hooks;
 use crate::service::{Grants, sqlite};
 use crate::stderr::Stderr;
 
@@ -30,6 +32,8 @@ pub(crate) struct State {
     pub(crate) log_lost_bytes: usize,
     pub(crate) stderr: Stderr,
     wasi: WasiCtx,
+    http: WasiHttpCtx,
+    http_hooks: Hooks,
     pub(crate) table: ResourceTable,
 }
 
@@ -49,6 +53,8 @@ impl State {
             service_calls_left: facts.limits.service_calls,
             log_left_bytes: facts.limits.log_bytes,
             log_lost_bytes: 0,
+            http_hooks: Hooks::new(facts.clone()),
+            http: WasiHttpCtx::new(),
             facts,
             context: None,
             stderr,
@@ -96,6 +102,22 @@ fn is_allowed(allowed: &[SocketAddr], address: SocketAddr, what_for: SocketAddrU
 /// An IPv4 address that is written as an IPv6 one (RFC 4291 section 2.5.5.2) is the same address.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+impl State {
+    /// Calls of `wasi:http` and of our own services come out of the same share.
+    pub(crate) fn settle_http(&mut self) {
+        let taken = std::mem::take(&mut self.http_hooks.taken);
+        self.service_calls_left = self.service_calls_left.saturating_sub(taken);
+        self.http_hooks.calls_left = self.service_calls_left;
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.settle_http();
+        WasiHttpCtxView { hooks: &mut self.http_hooks, table: &mut self.table, ctx: &mut self.http }
+    }
 }
 
 impl WasiView for State {

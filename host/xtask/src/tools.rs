@@ -138,6 +138,8 @@ const CLIENTS: &[Program] = &[
     Program { name: "gsasl", probe: &["--version"], package: "gsasl" },
     Program { name: "curl", probe: &["--version"], package: "curl" },
     Program { name: "sh", probe: &["-c", "PATH=$PATH:/usr/sbin haproxy -v"], package: "haproxy" },
+    Program { name: "python3", probe: &["-c", "import http.server, ssl"], package: "python3" },
+    Program { name: "promtool", probe: &["--version"], package: "prometheus" },
     Program { name: "sh", probe: &["-c", "PATH=$PATH:/usr/sbin command -v smtp-source"], package: "postfix" },
     Program { name: "msmtp", probe: &["--version"], package: "msmtp" },
     Program { name: "s-nail", probe: &["-V"], package: "s-nail" },

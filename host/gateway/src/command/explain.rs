@@ -258,7 +258,7 @@ impl ListenerPart<'_> {
 
 fn grant(grant: &Grant) -> String {
     match grant {
-        Grant::Log | Grant::Config | Grant::Passwords => grant.name().to_owned(),
+        Grant::Log | Grant::Config | Grant::Passwords | Grant::Metrics => grant.name().to_owned(),
         Grant::Maildir(root) => format!("{} {}", grant.name(), root.display()),
         Grant::KeyValue(store) => format!("{} {} ({})", grant.name(), store.path.display(), store.size),
         Grant::Sqlite(database) => format!("{} {} ({})", grant.name(), database.path.display(), database.size),
@@ -271,6 +271,14 @@ fn grant(grant: &Grant) -> String {
             format!("{} {}", grant.name(), directories.iter().map(told).collect::<Vec<_>>().join(", "))
         }
         Grant::Submit(relays) => format!("{} {}", grant.name(), relays.join(" ")),
+        Grant::Secrets(secrets) => {
+            let names: Vec<&str> = secrets.read.iter().chain(&secrets.sign).map(String::as_str).collect();
+            format!("{} {}", grant.name(), names.join(" "))
+        }
+        Grant::Http(http) => {
+            let hosts: Vec<String> = http.allow.iter().map(ToString::to_string).collect();
+            format!("{} {}", grant.name(), hosts.join(" "))
+        }
     }
 }
 

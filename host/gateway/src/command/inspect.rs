@@ -130,7 +130,7 @@ mod tests {
                 "wasi:io/streams@0.2.6",
                 "postgate:mail/maildir@0.1.0",
                 "postgate:mail/session@0.1.0",
-                "wasi:http/outgoing-handler@0.2.6",
+                "wasi:http/outgoing-handler@0.3.0",
                 "postgate:mail/log@0.1.0",
             ],
             &["postgate:mail/deliver@0.1.0", "postgate:mail/recipient@0.1.0"],
@@ -148,7 +148,7 @@ imports
   wasi:io/streams@0.2.6             WASI, without access to anything
   postgate:mail/log@0.1.0           grant log: write lines into the gateway's log
   postgate:mail/maildir@0.1.0       grant maildir: deliver into Maildirs below one directory
-  wasi:http/outgoing-handler@0.2.6  NOT OFFERED by this version of Postgate
+  wasi:http/outgoing-handler@0.3.0  NOT OFFERED by this version of Postgate
 
 made with
   language: Rust

@@ -12,10 +12,13 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::grant::http::{HttpGrant, SecretsGrant};
 use super::grant::storage::{KeyValueSettings, SqliteSettings};
+use super::http::HttpListenerTable;
 use super::name::Hostname;
 use super::network::Network;
 use super::relay::Relay;
+use super::secret::Secret;
 use super::settings::{Extension, ListenerLimits, LogFormat, LogLevel, Mechanism, MixedOutcomes, Protocol};
 use super::tls::{Certificate, ClientCertificates, TlsMode};
 use super::units::{Count, Period, Size};
@@ -39,6 +42,8 @@ pub(super) struct File {
     pub(super) chain: Named<Chain>,
     pub(super) plugin: Named<Plugin>,
     pub(super) relay: Named<Relay>,
+    pub(super) http: Named<HttpListenerTable>,
+    pub(super) secret: Named<Secret>,
 }
 
 impl Default for File {
@@ -58,6 +63,8 @@ impl Default for File {
             chain: Named::default(),
             plugin: Named::default(),
             relay: Named::default(),
+            http: Named::default(),
+            secret: Named::default(),
         }
     }
 }
@@ -227,6 +234,9 @@ pub(super) enum Grant {
     Sockets(Addresses),
     Files(Vec<super::grant::wasi::Directory>),
     Submit(Vec<String>),
+    Metrics,
+    Secrets(SecretsGrant),
+    Http(Box<HttpGrant>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -241,6 +251,7 @@ pub(super) struct PluginLimits {
     pub(super) log_octets: Size,
     pub(super) note_octets: Size,
     pub(super) edit_octets: Size,
+    pub(super) figures: u32,
     pub(super) transfer_octets: Size,
 }
 
@@ -256,6 +267,7 @@ impl Default for PluginLimits {
             log_octets: Size::kib(16),
             note_octets: Size::kib(64),
             edit_octets: Size::mib(1),
+            figures: 200,
             transfer_octets: Size::mib(2),
         }
     }

@@ -1,4 +1,5 @@
 //! Grants that have settings of their own.
 
+pub(super) mod http;
 pub(super) mod storage;
 pub(super) mod wasi;

@@ -78,25 +78,23 @@ pub enum RelayTls {
 #[serde(
     rename_all = "kebab-case",
     deny_unknown_fields,
-    expecting = "a table such as { user = \"gateway\", password = { file = \"upstream.password\" } }"
+    expecting = "a table such as { user = \"gateway\", password = { secret = \"upstream\" } }"
 )]
 pub struct RelayAuth {
     /// The user's name.
     pub user: String,
-    /// Where the password or token is kept.
-    pub password: Password,
+    /// The password or token.
+    pub password: RelayPassword,
     /// The only mechanism that is used; else the best that is offered. OAUTHBEARER and XOAUTH2 take the password for a token.
     pub mechanism: Option<Mechanism>,
 }
 
-/// Where a password is kept.
+/// Which of the secrets a password is.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Password {
-    /// In the first line of this file.
-    File(PathBuf),
-    /// In this variable of the environment.
-    Env(String),
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table { secret = \"NAME\" }")]
+pub struct RelayPassword {
+    /// The name of a table `[secret.NAME]`.
+    pub secret: String,
 }
 
 const fn submission() -> u16 {

@@ -6,14 +6,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::file::{self, File};
-use super::grant::{
-    storage::{KeyValue, KeyValueSettings},
-    wasi,
-};
+use super::grant::storage::KeyValue;
 use super::name::{Hostname, NAME_WANTED, is_name, nearest};
 use super::origin::Origins;
 use super::problem::Problem;
-use super::relay::{Password, Relay, RelayTls};
 use super::settings::{MixedOutcomes, PluginLimits, Protocol};
 use super::tls::{Certificate, ClientCertificates, Tls, TlsMode, TlsStart};
 use super::tree::Step;
@@ -25,6 +21,8 @@ use postgate_plugin::{Cause, OnFailure};
 macro_rules! path {
     ($($step:expr),+ $(,)?) => { [$(Step::from($step)),+] };
 }
+
+mod services;
 
 /// The configuration, and what is wrong with it; where anything is, the configuration is not to be used.
 pub(super) fn resolve(file: File, origins: &Origins, machine: &Machine) -> (Config, Vec<Problem>) {
@@ -62,7 +60,7 @@ impl Resolver<'_> {
             self.wrong(&path!["tls", "check-period"], "must not be 0");
         }
         let certificates = self.certificates(&path!["tls", "certificates"], file.tls.certificates);
-        for kind in ["listener", "chain", "plugin", "relay"] {
+        for kind in ["listener", "chain", "plugin", "relay", "secret", "http"] {
             self.names(kind);
         }
         self.addresses(&file.listener.0);
@@ -73,6 +71,8 @@ impl Resolver<'_> {
             chains: collect(file.chain.0, |name, chain| self.chain(name, chain, &file.on_failure)),
             relays: collect(file.relay.0, |name, relay| self.relay(name, relay)),
             plugins: collect(file.plugin.0, |name, plugin| self.plugin(name, plugin, &plugin_dir, &data_dir, &engine)),
+            secrets: self.secrets(file.secret.0),
+            http: collect(file.http.0, |name, http| self.http(name, http)),
             hostname,
             data_dir,
             plugin_dir,
@@ -337,24 +337,12 @@ impl Resolver<'_> {
                     Grant::KeyValue(self.store(&place, settings.unwrap_or_default(), name, data_dir))
                 }
                 file::Grant::Sqlite(settings) => Grant::Sqlite(settings.unwrap_or_default().resolve(name, data_dir)),
-                file::Grant::Sockets(addresses) => {
-                    if let Some((at, problem)) = wasi::socket_problem(&addresses.0) {
-                        self.wrong(&path!["plugin", name, "grants", n, "sockets", at], problem);
-                    }
-                    Grant::Sockets(addresses.0)
-                }
-                file::Grant::Files(directories) => {
-                    if let Some((at, problem)) = wasi::directory_problem(&directories) {
-                        self.wrong(&path!["plugin", name, "grants", n, "files", at], problem);
-                    }
-                    let resolved =
-                        directories.into_iter().enumerate().map(|(at, wasi::Directory { path, guest_path })| {
-                            let path = self.file(&path!["plugin", name, "grants", n, "files", at, "path"], path);
-                            wasi::Directory { path, guest_path }
-                        });
-                    Grant::Files(resolved.collect())
-                }
+                file::Grant::Sockets(addresses) => self.sockets(name, n, addresses.0),
+                file::Grant::Files(directories) => self.files(name, n, directories),
                 file::Grant::Submit(relays) => self.submit(name, n, relays),
+                file::Grant::Metrics => Grant::Metrics,
+                file::Grant::Secrets(grant) => Grant::Secrets(self.secrets_grant(&place, grant)),
+                file::Grant::Http(grant) => Grant::Http(Box::new(self.http_grant(&place, *grant))),
             };
             if granted.iter().any(|earlier: &Grant| earlier.name() == grant.name()) {
                 self.wrong(&place, format!("\"{}\" is granted already", grant.name()));
@@ -370,67 +358,6 @@ impl Resolver<'_> {
             config: plugin.config,
             limits,
         }
-    }
-
-    /// A store; all plugins that have it must agree about its bounds.
-    fn store(&mut self, place: &[Step], settings: KeyValueSettings, plugin: &str, data_dir: &Path) -> KeyValue {
-        let own = [place, &path!["key-value", "store"]].concat();
-        if let Some(store) = settings.store.as_ref().filter(|store| !is_name(store)) {
-            let message = format!("\"{}\" can't be the name of a store", store.escape_debug());
-            self.problems.push(self.origins.problem_with_value(&own, message).note(NAME_WANTED));
-        }
-        let store = settings.resolve(plugin, data_dir);
-        if self.stores.iter().any(|earlier| earlier.differs(&store)) {
-            let message = format!("another plugin has the store \"{}\" with other bounds", store.store.escape_debug());
-            self.wrong(place, message);
-        }
-        self.stores.push(store.clone());
-        store
-    }
-
-    /// A grant of relays, which are known.
-    fn submit(&mut self, plugin: &str, grant: usize, relays: Vec<String>) -> Grant {
-        let list = path!["plugin", plugin, "grants", grant, "submit"];
-        if relays.is_empty() {
-            self.wrong(&list, "there is no relay");
-        }
-        for (n, relay) in relays.iter().enumerate() {
-            self.known("relay", relay, &path!["plugin", plugin, "grants", grant, "submit", n]);
-        }
-        Grant::Submit(relays)
-    }
-
-    fn relay(&mut self, name: &str, mut relay: Relay) -> Relay {
-        let setting = |key: &str| path!["relay", name, key];
-        if relay.host.is_empty() {
-            self.wrong(&setting("host"), "an empty name");
-        }
-        for (key, period) in [
-            ("connect-patience", relay.connect_patience),
-            ("command-patience", relay.command_patience),
-            ("data-patience", relay.data_patience),
-            ("end-patience", relay.end_patience),
-        ] {
-            if period == Period::seconds(0) {
-                self.wrong(&setting(key), "must not be 0");
-            }
-        }
-        relay.ca = relay.ca.map(|ca| self.file(&setting("ca"), ca));
-        if let Some(auth) = &mut relay.auth {
-            if relay.tls == RelayTls::Opportunistic {
-                self.wrong(
-                    &setting("auth"),
-                    "a password would be told to a server that nobody has verified: set tls = \"required\"",
-                );
-            }
-            if auth.user.is_empty() || auth.user.contains(char::is_control) {
-                self.wrong(&path!["relay", name, "auth", "user"], "a name without control characters is needed");
-            }
-            if let Password::File(file) = &mut auth.password {
-                *file = self.file(&path!["relay", name, "auth", "password", "file"], std::mem::take(file));
-            }
-        }
-        relay
     }
 
     fn plugin_limits(&mut self, name: &str, limits: file::PluginLimits, engine: &Engine) -> PluginLimits {
@@ -462,6 +389,7 @@ impl Resolver<'_> {
             log_octets: limits.log_octets,
             note_octets: limits.note_octets,
             edit_octets: limits.edit_octets,
+            figures: limits.figures,
             transfer_octets: limits.transfer_octets,
         }
     }

@@ -218,6 +218,8 @@ pub struct PluginLimits {
     pub note_octets: Size,
     /// What the edits of one message may add.
     pub edit_octets: Size,
+    /// Figures of its own among the metrics.
+    pub figures: u32,
     /// What one host call, or the result of a hook, may copy out of the guest.
     pub transfer_octets: Size,
 }

@@ -74,7 +74,8 @@ fn full_reference() -> String {
     let uncommented = |line: &str| {
         let setting = line.strip_prefix("# ").filter(|rest| {
             let word = rest.split(' ').next().unwrap_or("");
-            rest.starts_with(&format!("{word} = ")) && !word.is_empty()
+            let is_table = rest.starts_with('[') && rest.ends_with(']');
+            is_table || rest.starts_with(&format!("{word} = ")) && !word.is_empty()
         });
         setting.unwrap_or(line).to_owned()
     };
@@ -102,6 +103,8 @@ fn the_reference_lacks_no_setting() {
         "plugin.policy.limits.",
         "relay.upstream.",
         "relay.upstream.auth.",
+        "http.web.",
+        "http.web.limits.",
     ];
     let table = toml::from_str::<toml::Table>(&text).unwrap();
     for prefix in tables {
@@ -247,7 +250,8 @@ fn the_defaults_are_those_of_the_crates() {
     let config = parse(MINIMAL, &[]).unwrap();
     let limits = crate::into::session_limits(&config.listeners["smtp"].limits);
     assert_eq!(limits, postgate_smtp::Limits::default());
-    let plugin = crate::into::plugin("policy", &config.plugins["policy"], &Default::default());
+    let nothing = crate::into::Given { relays: &Default::default(), secrets: &Default::default() };
+    let plugin = crate::into::plugin("policy", &config.plugins["policy"], nothing);
     assert_eq!(plugin.limits, postgate_plugin::Limits::default());
 }
 
@@ -400,7 +404,8 @@ fn each_wrong_setting() {
         ("plugin.policy.instance=shared", "\"shared\" is none of session, call".to_owned()),
         (
             "plugin.policy.grants=[\"sql\"]",
-            "\"sql\" is none of log, config, passwords, maildir, key-value, sqlite, sockets, files, submit".to_owned(),
+            "\"sql\" is none of log, config, passwords, maildir, key-value, sqlite, sockets, files, submit, metrics, secrets, http"
+                .to_owned(),
         ),
         ("plugin.policy.grants=[\"log\", \"log\"]", "\"log\" is granted already".to_owned()),
         ("plugin.policy.grants=[{ log = true }]", "\"log\" takes no value: write it as a text".to_owned()),
@@ -490,7 +495,7 @@ fn each_wrong_setting_of_tls() {
 #[test]
 fn each_wrong_setting_of_relays() {
     let auth =
-        "relay.up={ host = \"x\", tls = \"opportunistic\", auth = { user = \"u\", password = { env = \"P\" } } }";
+        "relay.up={ host = \"x\", tls = \"opportunistic\", auth = { user = \"u\", password = { secret = \"p\" } } }";
     for (setting, expected) in [
         ("relay.up={ host = \"\" }", "an empty name"),
         ("relay.up={ port = 25 }", "\"host\" is missing"),
@@ -500,7 +505,8 @@ fn each_wrong_setting_of_relays() {
         ("plugin.policy.grants=[{ submit = [] }]", "there is no relay"),
         ("plugin.policy.grants=[{ submit = [\"up\"] }]", "there is no relay \"up\""),
     ] {
-        check_set(&[setting], &[&format!("--set {setting}: {expected}")]);
+        let secret = "secret.p={ env = \"P\" }";
+        check_set(&[secret, setting], &[&format!("--set {setting}: {expected}")]);
     }
 }
 

@@ -13,8 +13,11 @@ impl Host for State {
             return Ok(());
         }
         // What is charged is what is written, escapes included.
-        let message = message.escape_debug().to_string();
-        let facts = joined(&fields);
+        let (message, facts) = (message.escape_debug().to_string(), joined(&fields));
+        let (message, facts) = match &self.facts.grants.secrets {
+            Some(secrets) => (secrets.redact(message), secrets.redact(facts)),
+            None => (message, facts),
+        };
         let octets = (message.len() + facts.len()).max(MIN_CHARGE_BYTES);
         if octets > self.log_left_bytes {
             self.log_lost_bytes += octets;

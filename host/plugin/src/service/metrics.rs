@@ -1,32 +1,221 @@
-//! `postgate:mail/metrics`: figures of a plugin.
+//! `postgate:mail/metrics`: figures of a plugin, in the exposition format of Prometheus.
+//!
+//! In that format a name has one kind, whoever uses it: a counter's ends in `_total`, and no other does, so that counters never collide
+//! with the rest. Each plugin has its own label, and so many figures.
 
-use crate::bindings::postgate::mail::metrics::*;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use metrics::{Key, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use super::ServiceId;
+use crate::bindings::postgate::mail::metrics::Host;
 use crate::bindings::postgate::mail::types::ServiceError;
 use crate::state::State;
+
+/// The figures of all plugins.
+pub(crate) struct Registry {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    kinds: Mutex<HashMap<String, Kind>>,
+}
+
+/// The figures that a plugin has.
+#[derive(Default)]
+pub(crate) struct Figures(Mutex<HashSet<Key>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        let builder = PrometheusBuilder::new().set_buckets(BUCKETS).expect("invariant: there are buckets");
+        let recorder = builder.build_recorder();
+        Self { handle: recorder.handle(), recorder, kinds: Mutex::default() }
+    }
+
+    /// All figures, as Prometheus reads them.
+    pub(crate) fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// The name as it is told, if no figure of another kind has it.
+    fn name(&self, name: &str, kind: Kind) -> Result<String, ServiceError> {
+        let full = match kind {
+            Kind::Counter if !name.ends_with("_total") => format!("{PREFIX}{name}_total"),
+            Kind::Counter | Kind::Gauge | Kind::Histogram => format!("{PREFIX}{name}"),
+        };
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        match kinds.get(&full) {
+            Some(known) if *known != kind => {
+                return Err(ServiceError::Invalid(format!("{name} is the name of another kind of figure")));
+            }
+            Some(_) => return Ok(full),
+            None => {}
+        }
+        if kinds.len() >= MAX_NAMES {
+            return Err(ServiceError::Quota("the gateway has as many names of figures as it can".to_owned()));
+        }
+        kinds.insert(full.clone(), kind);
+        let text = "A figure of a plugin.";
+        match kind {
+            Kind::Counter => self.recorder.describe_counter(full.clone().into(), None, text.into()),
+            Kind::Gauge => self.recorder.describe_gauge(full.clone().into(), None, text.into()),
+            Kind::Histogram => self.recorder.describe_histogram(full.clone().into(), None, text.into()),
+        }
+        Ok(full)
+    }
+}
+
+impl State {
+    /// The figure that is meant, if the plugin may have it.
+    fn figure(&mut self, name: &str, labels: Vec<(String, String)>, kind: Kind) -> Result<Key, ServiceError> {
+        let _metered = self.metered(ServiceId::Metrics)?;
+        check(name, &labels, kind)?;
+        let facts = &self.facts;
+        if !facts.grants.metrics {
+            return Err(ServiceError::Denied("metrics is not granted".to_owned()));
+        }
+        let mut all = vec![Label::new("plugin", facts.name.clone())];
+        all.extend(labels.into_iter().map(|(name, value)| Label::new(name, value)));
+        let mut figures = facts.figures.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = Key::from_parts(facts.metrics.name(name, kind)?, all);
+        if !figures.contains(&key) {
+            if figures.len() >= facts.limits.figures {
+                return Err(ServiceError::Quota("figures: the plugin has so many".to_owned()));
+            }
+            figures.insert(key.clone());
+        }
+        Ok(key)
+    }
+}
 
 impl Host for State {
     fn count(
         &mut self,
-        _name: String,
-        _labels: Vec<(String, String)>,
-        _by: u64,
+        name: String,
+        labels: Vec<(String, String)>,
+        by: u64,
     ) -> wasmtime::Result<Result<(), ServiceError>> {
-        Ok(Err(ServiceError::Unavailable("not built".to_owned())))
+        let key = self.figure(&name, labels, Kind::Counter);
+        Ok(key.map(|key| self.facts.metrics.recorder.register_counter(&key, &METADATA).increment(by)))
     }
+
     fn gauge(
         &mut self,
-        _name: String,
-        _labels: Vec<(String, String)>,
-        _value: f64,
+        name: String,
+        labels: Vec<(String, String)>,
+        value: f64,
     ) -> wasmtime::Result<Result<(), ServiceError>> {
-        Ok(Err(ServiceError::Unavailable("not built".to_owned())))
+        let key = finite(value).and_then(|()| self.figure(&name, labels, Kind::Gauge));
+        Ok(key.map(|key| self.facts.metrics.recorder.register_gauge(&key, &METADATA).set(value)))
     }
+
     fn observe(
         &mut self,
-        _name: String,
-        _labels: Vec<(String, String)>,
-        _value: f64,
+        name: String,
+        labels: Vec<(String, String)>,
+        value: f64,
     ) -> wasmtime::Result<Result<(), ServiceError>> {
-        Ok(Err(ServiceError::Unavailable("not built".to_owned())))
+        let key = finite(value).and_then(|()| self.figure(&name, labels, Kind::Histogram));
+        Ok(key.map(|key| {
+            let metrics = &self.facts.metrics;
+            metrics.recorder.register_histogram(&key, &METADATA).record(value);
+            // Observations are gathered until somebody looks; where nobody does, they are summed up here.
+            let calls = self.facts.usage.of(ServiceId::Metrics).calls;
+            if calls.is_multiple_of(SUM_UP_AFTER) {
+                metrics.handle.run_upkeep();
+            }
+        }))
+    }
+}
+
+fn finite(value: f64) -> Result<(), ServiceError> {
+    if value.is_finite() { Ok(()) } else { Err(ServiceError::Invalid("not a finite number".to_owned())) }
+}
+
+fn check(name: &str, labels: &[(String, String)], kind: Kind) -> Result<(), ServiceError> {
+    let invalid = |what: &str| Err(ServiceError::Invalid(what.to_owned()));
+    if !is_name(name) {
+        return invalid("a name has 1 to 64 lower-case letters, digits and _, and does not begin with a digit");
+    }
+    if kind != Kind::Counter && RESERVED_ENDS.iter().any(|end| name.ends_with(end)) {
+        return invalid("names that end in _total, _bucket, _sum or _count are taken by the format");
+    }
+    if labels.len() > MAX_LABELS {
+        return invalid("a figure has at most 4 labels");
+    }
+    for (at, (label, value)) in labels.iter().enumerate() {
+        let again = labels.iter().take(at).any(|(earlier, _)| earlier == label);
+        if again || !is_name(label) || label.starts_with("__") || matches!(label.as_str(), "plugin" | "le" | "quantile")
+        {
+            return invalid("a label has a name like a figure's, once, and neither plugin, le nor quantile");
+        }
+        if value.len() > MAX_LABEL_BYTES || value.chars().any(char::is_control) {
+            return invalid("the value of a label has at most 128 octets, none of them a control character");
+        }
+    }
+    Ok(())
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+static METADATA: Metadata<'static> = Metadata::new("postgate::plugin", Level::INFO, None);
+
+const PREFIX: &str = "postgate_plugin_";
+const RESERVED_ENDS: [&str; 4] = ["_total", "_bucket", "_sum", "_count"];
+const MAX_LABELS: usize = 4;
+const MAX_LABEL_BYTES: usize = 128;
+/// Names of all plugins together.
+const MAX_NAMES: usize = 10_000;
+const SUM_UP_AFTER: u64 = 1000;
+
+/// Upper bounds of a histogram's buckets: for seconds, and for octets.
+const BUCKETS: &[f64] =
+    &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 1024.0, 10_240.0, 102_400.0, 1_048_576.0, 10_485_760.0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_labels() {
+        let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert!(check("mails_seen", &[label("kind", "a\"b\\c")], Kind::Counter).is_ok());
+        for name in ["", "1a", "A", "a-b", "a b", "ä", &"a".repeat(65)] {
+            assert!(check(name, &[], Kind::Counter).is_err(), "{name}");
+        }
+        for name in ["a_total", "a_sum", "a_count", "a_bucket"] {
+            assert!(check(name, &[], Kind::Gauge).is_err(), "{name}");
+        }
+        for labels in [
+            vec![label("plugin", "x")],
+            vec![label("le", "x")],
+            vec![label("__a", "x")],
+            vec![label("a", "x"), label("a", "y")],
+            vec![label("a", "x\n")],
+            vec![label("a", &"x".repeat(129))],
+            ["a", "b", "c", "d", "e"].map(|name| label(name, "")).to_vec(),
+        ] {
+            assert!(check("a", &labels, Kind::Counter).is_err(), "{labels:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_has_one_kind() {
+        let registry = Registry::new();
+        assert_eq!(registry.name("a", Kind::Counter).unwrap(), "postgate_plugin_a_total");
+        assert_eq!(registry.name("a_total", Kind::Counter).unwrap(), "postgate_plugin_a_total");
+        assert_eq!(registry.name("a", Kind::Gauge).unwrap(), "postgate_plugin_a");
+        assert!(registry.name("a", Kind::Histogram).is_err());
     }
 }

@@ -1,18 +1,132 @@
 //! `postgate:mail/secrets`: secrets that the operator keeps outside the configuration.
+//!
+//! A value is here from the start of the process on, and goes nowhere but to a guest that may read it: not into `Debug`, and not into
+//! a line of the log, where it is replaced by `***` (HMAC: RFC 2104 with SHA-256).
 
-use crate::bindings::postgate::mail::secrets::*;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use super::ServiceId;
+use crate::bindings::postgate::mail::secrets::Host;
 use crate::bindings::postgate::mail::types::ServiceError;
 use crate::state::State;
 
-/// What the operator has granted.
+/// A secret's value. It shows itself to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// A secret of that value.
+    pub fn new(value: &str) -> Self {
+        Self(value.into())
+    }
+
+    /// The value, for whoever has to send it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+/// What the operator has granted: secrets by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Grant {}
+pub struct Grant {
+    /// Those that the guest may read, and sign with.
+    pub read: BTreeMap<String, Secret>,
+    /// Those that it may sign with only.
+    pub sign: BTreeMap<String, Secret>,
+}
+
+impl Grant {
+    /// A text without the secrets that the guest may have read.
+    pub(crate) fn redact(&self, text: String) -> String {
+        self.read.values().fold(text, |text, secret| {
+            let value = secret.expose();
+            // What is logged is escaped, so the secret may be too.
+            let escaped = value.escape_debug().to_string();
+            let text = if text.contains(value) { text.replace(value, REDACTED) } else { text };
+            if escaped != value && text.contains(&escaped) { text.replace(&escaped, REDACTED) } else { text }
+        })
+    }
+}
 
 impl Host for State {
-    fn value(&mut self, _name: String) -> wasmtime::Result<Result<String, ServiceError>> {
-        Ok(Err(ServiceError::Unavailable("not built".to_owned())))
+    fn value(&mut self, name: String) -> wasmtime::Result<Result<String, ServiceError>> {
+        let metered = match self.metered(ServiceId::Secrets) {
+            Ok(metered) => metered,
+            Err(error) => return Ok(Err(error)),
+        };
+        let found = self.facts.grants.secrets.as_ref().and_then(|grant| grant.read.get(&name));
+        Ok(found.map_or_else(
+            || Err(denied(&name, "read")),
+            |secret| {
+                metered.octets(secret.expose().len());
+                Ok(secret.expose().to_owned())
+            },
+        ))
     }
-    fn hmac_sha256(&mut self, _name: String, _data: Vec<u8>) -> wasmtime::Result<Result<Vec<u8>, ServiceError>> {
-        Ok(Err(ServiceError::Unavailable("not built".to_owned())))
+
+    fn hmac_sha256(&mut self, name: String, data: Vec<u8>) -> wasmtime::Result<Result<Vec<u8>, ServiceError>> {
+        let metered = match self.metered(ServiceId::Secrets) {
+            Ok(metered) => metered,
+            Err(error) => return Ok(Err(error)),
+        };
+        metered.octets(data.len());
+        let grant = self.facts.grants.secrets.as_ref();
+        let found = grant.and_then(|grant| grant.sign.get(&name).or_else(|| grant.read.get(&name)));
+        Ok(found.map_or_else(|| Err(denied(&name, "sign")), |secret| Ok(sign(secret, &data))))
+    }
+}
+
+fn sign(secret: &Secret, data: &[u8]) -> Vec<u8> {
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).expect("invariant: HMAC takes a key of any length");
+    mac.update(data);
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn denied(name: &str, list: &str) -> ServiceError {
+    let name: String = name.chars().take(MAX_NAME_CHARS).flat_map(char::escape_debug).collect();
+    ServiceError::Denied(format!("secret \"{name}\" is not in the list `{list}` of the grant"))
+}
+
+const REDACTED: &str = "***";
+/// Of a name that is told back.
+const MAX_NAME_CHARS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_shows_itself_to_nobody() {
+        let grant = Grant {
+            read: [("key".to_owned(), Secret::new("s3cr\"et"))].into(),
+            sign: [("other".to_owned(), Secret::new("hidden"))].into(),
+        };
+        let shown = format!("{grant:?} {:#?}", grant.clone());
+        assert!(!shown.contains("s3cr") && !shown.contains("hidden") && shown.contains("***"), "{shown}");
+        for (text, expected) in
+            [("a s3cr\"et b", "a *** b"), ("x=\"s3cr\\\"et\"", "x=\"***\""), ("nothing", "nothing"), ("", "")]
+        {
+            assert_eq!(grant.redact(text.to_owned()), expected);
+        }
+    }
+
+    /// RFC 4231, test case 2.
+    #[test]
+    fn hmac() {
+        let signature = sign(&Secret::new("Jefe"), b"what do ya want for nothing?");
+        let hex: String = signature.iter().map(|octet| format!("{octet:02x}")).collect();
+        assert_eq!(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
     }
 }

@@ -52,6 +52,17 @@ impl Usage {
         self.row(service).octets.fetch_add(octets as u64, Ordering::Relaxed);
     }
 
+    /// A call begins.
+    pub(crate) fn begin(&self, service: ServiceId, facts: &std::sync::Arc<Facts>) -> Metered {
+        self.row(service).calls.fetch_add(1, Ordering::Relaxed);
+        Metered { facts: facts.clone(), service, since: Instant::now() }
+    }
+
+    /// A call is over the plugin's bound of calls.
+    pub(crate) fn refuse(&self, service: ServiceId) {
+        self.row(service).refused.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn row(&self, service: ServiceId) -> &Row {
         // The table has a row for every service, in the order of the enum.
         &self.rows[service as usize]
@@ -82,6 +93,7 @@ impl Drop for Metered {
 impl State {
     /// A call of a service begins: counted, and refused if this call of the hook has had its share of them.
     pub(crate) fn metered(&mut self, service: ServiceId) -> Result<Metered, ServiceError> {
+        self.settle_http();
         let row = self.facts.usage.row(service);
         row.calls.fetch_add(1, Ordering::Relaxed);
         match self.service_calls_left.checked_sub(1) {

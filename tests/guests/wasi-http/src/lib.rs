@@ -1,0 +1,157 @@
+//! Sends a request by `wasi:http/outgoing-handler`, as any program for WASI would: the field `X-Wasi` has method, scheme, authority and path,
+//! `X-Field: name=value` belongs to it. What came of it is told in a 550 reply. Every recipient is accepted.
+//!
+//! It answers requests too, with their method, path and octets; where the last part of the path is a word that it knows (`trap`, `half`,
+//! `silent`, `endless`, `loop`, `session`) it misbehaves.
+
+use postgate_sdk::hook::{Message, MessageVerdict, Recipient};
+use postgate_sdk::{Mailbox, Parameter, Reply, Verdict, export, mail_data, metrics, session, transaction};
+
+mod bindings {
+    #![allow(missing_docs, unsafe_code, reason = "generated; the WIT files are the reference")]
+    wit_bindgen::generate!({ path: "wit", world: "guest", generate_all });
+    use super::Wasi;
+    export!(Wasi with_types_in self);
+}
+
+use bindings::exports::wasi::http::incoming_handler;
+use bindings::wasi::http::outgoing_handler;
+use bindings::wasi::http::types::{
+    ErrorCode, Fields, IncomingRequest, IncomingResponse, Method, OutgoingBody, OutgoingRequest, OutgoingResponse,
+    ResponseOutparam, Scheme,
+};
+
+struct Wasi;
+
+export!(Wasi: recipient, message);
+
+impl incoming_handler::Guest for Wasi {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        let path = request.path_with_query().unwrap_or_default();
+        match path.rsplit('/').next().unwrap_or_default() {
+            "trap" => panic!("secret"),
+            "silent" => {}
+            "loop" => loop {
+                std::hint::black_box(());
+            },
+            "half" => {
+                respond(out, "secret");
+                panic!("secret");
+            }
+            "endless" => respond(out, &"secret".repeat(10_000)),
+            "session" => {
+                let known = transaction::id().is_ok() || mail_data::size().is_ok();
+                respond(out, &format!("{} {known}", session::remote().address));
+            }
+            "count" => {
+                let counted = metrics::count("requests", &[("path".to_owned(), "a\"b\\c".to_owned())], 2);
+                let observed = metrics::observe("seconds", &[], 0.3);
+                let set = metrics::gauge("queue", &[], 1.5);
+                let wrong = metrics::gauge("queue_total", &[], 1.5);
+                respond(out, &format!("{counted:?} {observed:?} {set:?} {}", wrong.is_err()));
+            }
+            "many" => {
+                let all = (0..300).map(|n| metrics::count("many", &[("n".to_owned(), n.to_string())], 1));
+                respond(out, &all.filter(Result::is_ok).count().to_string());
+            }
+            _ => {
+                let method = match request.method() {
+                    Method::Get => "GET".to_owned(),
+                    Method::Post => "POST".to_owned(),
+                    other => format!("{other:?}"),
+                };
+                let octets = octets(&request);
+                respond(out, &format!("{method} {path} {octets}"));
+            }
+        }
+    }
+}
+
+/// How many octets the request's body has.
+fn octets(request: &IncomingRequest) -> usize {
+    let Ok(body) = request.consume() else { return 0 };
+    let Ok(stream) = body.stream() else { return 0 };
+    let mut octets = 0;
+    while let Ok(piece) = stream.blocking_read(64 << 10) {
+        octets += piece.len();
+    }
+    octets
+}
+
+fn respond(out: ResponseOutparam, text: &str) {
+    let response = OutgoingResponse::new(Fields::new());
+    let Ok(body) = response.body() else { return };
+    ResponseOutparam::set(out, Ok(response));
+    let Ok(stream) = body.write() else { return };
+    for piece in text.as_bytes().chunks(4096) {
+        if stream.blocking_write_and_flush(piece).is_err() {
+            return;
+        }
+    }
+    drop(stream);
+    let _ = OutgoingBody::finish(body, None);
+}
+
+impl Recipient for Wasi {
+    fn on_recipient(_recipient: Mailbox, _parameters: Vec<Parameter>) -> Verdict {
+        Verdict::Accept
+    }
+}
+
+impl Message for Wasi {
+    fn on_message() -> MessageVerdict {
+        let request = field("X-Wasi").unwrap_or_default();
+        let told = match send(&request) {
+            Ok(response) => told(response),
+            Err(what) => what,
+        };
+        let told: String = told.chars().take(400).map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
+        MessageVerdict::Reject(Reply::new(550, "5.7.1", &told))
+    }
+}
+
+fn send(request: &str) -> Result<IncomingResponse, String> {
+    let words: Vec<&str> = request.split(' ').collect();
+    let [method, scheme, authority, path] = words[..] else { return Err("four words".to_owned()) };
+    let fields = Fields::new();
+    if let Some((name, value)) = field("X-Field").as_deref().and_then(|field| field.split_once('=')) {
+        fields.append(name, value.as_bytes()).map_err(|error| format!("header {error:?}"))?;
+    }
+    let request = OutgoingRequest::new(fields);
+    let wrong = |()| "not a request".to_owned();
+    request.set_method(&Method::Other(method.to_owned())).map_err(wrong)?;
+    request.set_scheme(Some(&if scheme == "https" { Scheme::Https } else { Scheme::Http })).map_err(wrong)?;
+    request.set_authority(Some(authority)).map_err(wrong)?;
+    request.set_path_with_query(Some(path)).map_err(wrong)?;
+    let answer = outgoing_handler::handle(request, None).map_err(|error| code(&error))?;
+    answer.subscribe().block();
+    match answer.get() {
+        Some(Ok(Ok(response))) => Ok(response),
+        Some(Ok(Err(error))) => Err(code(&error)),
+        Some(Err(())) | None => Err("no answer".to_owned()),
+    }
+}
+
+fn told(response: IncomingResponse) -> String {
+    let status = response.status();
+    let Ok(body) = response.consume() else { return "no body".to_owned() };
+    let Ok(stream) = body.stream() else { return "no stream".to_owned() };
+    let mut octets = Vec::new();
+    // An error is the end of the stream, or that of the connection.
+    let end = loop {
+        match stream.blocking_read(64 << 10) {
+            Ok(piece) => octets.extend(piece),
+            Err(end) => break end,
+        }
+    };
+    format!("{status} {} {} {end:?}", octets.len(), String::from_utf8_lossy(&octets))
+}
+
+fn code(error: &ErrorCode) -> String {
+    format!("{error:?}")
+}
+
+fn field(name: &str) -> Option<String> {
+    let values = mail_data::field(name).unwrap_or_default();
+    values.into_iter().next().map(|value| String::from_utf8_lossy(&value).into_owned())
+}
