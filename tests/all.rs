@@ -7,18 +7,20 @@
 
 mod architecture;
 mod auth;
+mod authentication;
 mod clients;
 mod conduct;
 mod contract;
 mod delivery;
 mod dialogues;
+mod dns;
 mod fairness;
 mod http;
 mod load;
 mod mime;
 mod misbehaviour;
-mod patience;
 mod mta_hooks;
+mod patience;
 mod process;
 mod proxy;
 mod relay;

@@ -44,6 +44,7 @@ fn ask(chain: Arc<Chain>, recipient: &str, times: usize) -> impl Future<Output =
     let session = SessionFacts {
         id,
         listener,
+        hostname: "mx.example.org".into(),
         remote: address,
         local: address,
         hello: None,

@@ -44,13 +44,14 @@ fn parts_are_told_and_read() {
     );
     check("text 1", "caf\\u{e9}");
     check("content 4 1 3", "anM");
-    check("content 4 6 10", "");
-    check("content 0 0 10", "");
+    // A reply without a text has the host's.
+    check("content 4 6 10", "Refused");
+    check("content 0 0 10", "Refused");
     check("content 2 0 11", "Subject: in");
     check("content 5 0 10", "PartError::NoSuchPart");
     check("field from", "Caf\\u{e9} <a@example.org>");
     check("addresses from", "Caf\\u{e9}=a@example.org");
-    check("field nothing", "");
+    check("field nothing", "Refused");
 }
 
 #[test]
@@ -189,5 +190,5 @@ rules = [
     }
     let wrong = "rules = [{ name = \"odd\", when = [{ of = \"recipient\", matches = \"(\" }], then = [\"stop\"] }]";
     let problem = load(&one_chain("[\"rules\"]", &with_config("rules", "header-rules", wrong))).unwrap_err();
-    assert!(problem.contains("rule \"odd\": `matches`"), "{problem}");
+    assert!(problem.contains("rule \\\"odd\\\": `matches`"), "{problem}");
 }

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod mailbox;
+pub(crate) mod nameserver;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod recorded;

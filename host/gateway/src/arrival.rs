@@ -73,7 +73,7 @@ impl Arrival {
         };
         let Some((arrival, origin)) = arrived else { return };
         let _counted = arrival.door.house.figures.session();
-        let (connection, _place) = arrival.connection(origin);
+        let (connection, _place) = arrival.connection(origin, stop.clone());
         connection.serve(stop).await;
     }
 
@@ -145,6 +145,7 @@ impl Arrival {
         let facts = SessionFacts {
             id: id::session(),
             listener: door.name.clone(),
+            hostname: door.settings.hostname.as_str().into(),
             remote,
             local,
             hello: None,

@@ -1,4 +1,4 @@
-//! The command line: `postgate run|check|explain|inspect|password|reference`.
+//! The command line: `postgate run|check|explain|inspect|password|dkim-record|reference`.
 //!
 //! What a command has to say goes to standard output, what went wrong to standard error. Exit codes are those of sysexits:
 //! 64 for a wrong command line, 65 for a file that is no plugin, 66 for one that can't be read, 71 where the system does not
@@ -6,6 +6,7 @@
 //! supervises us then knows that it is no use to start us again.
 
 mod check;
+mod dkim_record;
 mod explain;
 mod inspect;
 mod password;
@@ -62,6 +63,13 @@ enum Command {
         /// Keys of SCRAM-SHA-256 instead, which passwords can be verified against too
         #[arg(long)]
         scram: bool,
+    },
+    /// Prints what belongs into the DNS for a key of the configuration
+    DkimRecord {
+        #[command(flatten)]
+        settings: Settings,
+        /// The key's name
+        key: String,
     },
     /// Prints a configuration file that documents every setting
     Reference,
@@ -153,6 +161,7 @@ impl Command {
             Command::Password { scram } => {
                 password::password(if scram { password::Form::Scram } else { password::Form::Argon2id })
             }
+            Command::DkimRecord { settings, key } => dkim_record::dkim_record(&settings.load()?, &key),
             Command::Reference => Ok(config::REFERENCE.to_owned()),
         }
     }

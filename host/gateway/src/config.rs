@@ -7,6 +7,7 @@
 //!
 //! A file is at most 1 MiB of UTF-8, in the form of TOML 1.1.
 
+mod dns;
 mod file;
 mod grant;
 mod http;
@@ -35,6 +36,7 @@ use std::path::PathBuf;
 use postgate_plugin::{Hash, Keep, OnFailure};
 use serde::Serialize;
 
+pub use dns::{DkimAlgorithm, DkimKey, Dns, NameServer};
 pub use grant::{
     http::{HttpGrant, HttpHeader, SecretsGrant},
     storage::{KeyValue, Sqlite},
@@ -79,6 +81,10 @@ pub struct Config {
     pub engine: Engine,
     /// How often files of certificates are looked at, whether they have changed.
     pub certificate_check: Period,
+    /// Where names are looked up.
+    pub dns: Dns,
+    /// Keys that sign, by name.
+    pub dkim_keys: BTreeMap<String, DkimKey>,
     /// By name; one or more.
     pub listeners: BTreeMap<String, Listener>,
     /// By name.
@@ -213,6 +219,12 @@ pub enum Grant {
     Secrets(SecretsGrant),
     /// Requests to listed hosts.
     Http(Box<HttpGrant>),
+    /// Looking names up.
+    Dns,
+    /// Learning what SPF, DKIM, DMARC and ARC say.
+    MailAuthentication,
+    /// Signing with these keys.
+    Signing(Vec<String>),
 }
 
 impl Grant {
@@ -231,6 +243,9 @@ impl Grant {
             Grant::Metrics => "metrics",
             Grant::Secrets(_) => "secrets",
             Grant::Http(_) => "http",
+            Grant::Dns => "dns",
+            Grant::MailAuthentication => "mail-authentication",
+            Grant::Signing(_) => "signing",
         }
     }
 }

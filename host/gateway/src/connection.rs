@@ -307,14 +307,13 @@ impl Connection {
     /// Writes the output. A client that does not read is waited for as long as one that does not write, and for all of it once; what is
     /// held for it is given back as soon as if it were silent.
     async fn write(&mut self) -> io::Result<()> {
-        let patience = self.session.patience();
         self.door.house.figures.replies(self.session.output());
-        let whole = async {
-            while !self.session.output().is_empty() {
-                match self.stream.write(self.session.output()).await? {
-                    0 => return Err(io::ErrorKind::WriteZero.into()),
-                    octets => self.session.sent(octets),
-                }
+        let begin = Instant::now();
+        let late_at = begin + self.session.patience();
+        let mut look_at = begin + self.unused_after();
+        loop {
+            if let Ok(written) = timeout_at(look_at.min(late_at), self.write_all()).await {
+                return written;
             }
             let now = Instant::now();
             if now >= late_at || Box::pin(self.stage.release()).await {

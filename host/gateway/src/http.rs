@@ -27,6 +27,8 @@ use crate::id;
 /// One HTTP listener, shared by its connections.
 pub(crate) struct HttpDoor {
     pub(crate) name: Arc<str>,
+    /// Our name.
+    pub(crate) hostname: Arc<str>,
     pub(crate) bind: Vec<SocketAddr>,
     pub(crate) mounts: Vec<Mounted>,
     pub(crate) limits: HttpLimits,
@@ -138,6 +140,7 @@ impl HttpDoor {
                 let facts = SessionFacts {
                     id: id.clone(),
                     listener: self.name.clone(),
+                    hostname: self.hostname.clone(),
                     remote,
                     local,
                     hello: None,

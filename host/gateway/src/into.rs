@@ -1,21 +1,27 @@
 //! The configuration's words in those of the crates that they are for.
 
-use postgate_plugin::{Directory, Grants, Limits, PluginConfig, SubmitGrant, key_value, sqlite};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use postgate_plugin::{Directory, DnsConfig, Grants, Limits, PluginConfig, SubmitGrant, key_value, signing, sqlite};
 
 use crate::config;
 use crate::relays::Relays;
 use crate::secrets::Secrets;
+
+pub(crate) type Keys = BTreeMap<String, Arc<signing::Key>>;
 
 /// What the grants of plugins name.
 #[derive(Clone, Copy)]
 pub(crate) struct Given<'a> {
     pub(crate) relays: &'a Relays,
     pub(crate) secrets: &'a Secrets,
+    pub(crate) keys: &'a Keys,
 }
 
 /// The authorities of the grant `http` are read by whoever loads the plugin.
 pub(crate) fn plugin(name: &str, settings: &config::Plugin, given: Given<'_>) -> PluginConfig {
-    let Given { relays, secrets } = given;
+    let Given { relays, secrets, keys } = given;
     let mut grants = Grants::default();
     for grant in &settings.grants {
         match grant {
@@ -33,6 +39,12 @@ pub(crate) fn plugin(name: &str, settings: &config::Plugin, given: Given<'_>) ->
             config::Grant::Metrics => grants.metrics = true,
             config::Grant::Secrets(grant) => grants.secrets = Some(secrets_grant(grant, secrets)),
             config::Grant::Http(grant) => grants.http = Some(http_grant(grant, secrets)),
+            config::Grant::Dns => grants.dns = true,
+            config::Grant::MailAuthentication => grants.mail_authentication = true,
+            config::Grant::Signing(names) => {
+                let granted = names.iter().filter_map(|name| Some((name.clone(), keys.get(name)?.clone())));
+                grants.signing = Some(signing::Grant { keys: granted.collect() });
+            }
         }
     }
     PluginConfig {
@@ -92,6 +104,29 @@ fn http_grant(grant: &config::HttpGrant, secrets: &Secrets) -> postgate_plugin::
         concurrent: grant.concurrent.number(),
         headers: headers.collect(),
         authorities: Vec::new(),
+    }
+}
+
+pub(crate) fn dns(settings: &config::Dns) -> DnsConfig {
+    DnsConfig {
+        servers: settings.servers.iter().map(|server| server.0).collect(),
+        timeout: settings.timeout.0,
+        attempts: settings.attempts.number(),
+        cache_entries: settings.cache_entries.number() as u64,
+        lookups: settings.lookups.number(),
+        lookups_per_plugin: settings.lookups_per_plugin.number(),
+    }
+}
+
+pub(crate) fn dkim_key(settings: &config::DkimKey) -> signing::KeyConfig {
+    signing::KeyConfig {
+        domain: settings.domain.as_str().to_owned(),
+        selector: settings.selector.clone(),
+        algorithm: settings.algorithm.into(),
+        file: settings.key.clone(),
+        fields: settings.fields.clone(),
+        oversigned: settings.oversigned.clone(),
+        expires: settings.expires.map(|expires| expires.0),
     }
 }
 

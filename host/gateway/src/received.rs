@@ -66,6 +66,7 @@ mod tests {
         SessionFacts {
             id: "1".into(),
             listener: "smtp".into(),
+            hostname: "mx.example.org".into(),
             remote: remote.parse().unwrap(),
             local: "127.0.0.1:25".parse().unwrap(),
             hello: Some(ClientHello { greeting, name: "client.example".into() }),

@@ -8,6 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use postgate_plugin::signing::Key;
 use postgate_plugin::{
     Chain, Clock, Engine, EngineConfig, Entry, Hook, LoadError, Plugin, PluginConfig, SettingProblem, StorageError,
     try_scratch,
@@ -69,6 +70,7 @@ impl Site {
             cache: Some(config.cache_dir.clone()),
             password_workers: config.password_workers.number(),
             clock,
+            dns: into::dns(&config.dns),
         });
         let engine = match engine {
             Ok(engine) => engine,
@@ -82,7 +84,8 @@ impl Site {
             return Err(Problems::new(problems));
         }
         let relays = relays::load(config, &secrets, &mut problems);
-        let given = into::Given { relays: &relays, secrets: &secrets };
+        let (keys, exposed) = keys(config, &mut problems);
+        let given = into::Given { relays: &relays, secrets: &secrets, keys: &keys };
         let mut plugins = BTreeMap::new();
         for (name, settings) in &config.plugins {
             let mut plugin = into::plugin(name, settings, given);
@@ -103,7 +106,8 @@ impl Site {
                 }
             }
         }
-        let (mut tls, warnings) = layers(config, &mut problems);
+        let (mut tls, mut warnings) = layers(config, &mut problems);
+        warnings.extend(exposed);
         if !problems.is_empty() {
             return Err(Problems::new(problems));
         }
@@ -144,6 +148,25 @@ fn authorities(
             }
         }
     }
+}
+
+/// Reads the keys that sign; what is worth a warning about them comes with them.
+fn keys(config: &Config, problems: &mut Vec<Problem>) -> (into::Keys, Vec<Problem>) {
+    let (mut keys, mut warnings) = (into::Keys::new(), Vec::new());
+    for (name, settings) in &config.dkim_keys {
+        let problem = |message: String| config.problem(&["dkim-key", name, "key"], message);
+        match Key::load(into::dkim_key(settings)) {
+            Ok(key) => {
+                if key.is_exposed() {
+                    let file = settings.key.display();
+                    warnings.push(problem(format!("others than its owner may read {file}: chmod 600 {file}")));
+                }
+                keys.insert(name.clone(), Arc::new(key));
+            }
+            Err(error) => problems.push(problem(format!("dkim-key \"{name}\": {}", chained(&error)))),
+        }
+    }
+    (keys, warnings)
 }
 
 /// The setting that is to be changed when a plugin can't be loaded.
@@ -333,7 +356,13 @@ fn mounted(
             mounts.push(Mounted { path: mount.path.clone(), host: mount.host.clone(), target });
         }
         let (bind, limits) = (listener.bind.clone(), listener.limits.clone());
-        http.push(HttpDoor { name: name.as_str().into(), bind, mounts, limits });
+        http.push(HttpDoor {
+            name: name.as_str().into(),
+            hostname: config.hostname.as_str().into(),
+            bind,
+            mounts,
+            limits,
+        });
     }
     if problems.is_empty() { Ok(http) } else { Err(Problems::new(problems)) }
 }
@@ -375,7 +404,10 @@ fn directories(config: &Config) -> Vec<Problem> {
                 | config::Grant::Submit(_)
                 | config::Grant::Metrics
                 | config::Grant::Secrets(_)
-                | config::Grant::Http(_) => {}
+                | config::Grant::Http(_)
+                | config::Grant::Dns
+                | config::Grant::MailAuthentication
+                | config::Grant::Signing(_) => {}
             }
         }
     }

@@ -61,6 +61,7 @@ fn run(chain: &Arc<Chain>) -> Run {
     let session = SessionFacts {
         id: "1".to_owned(),
         listener: "smtp".into(),
+        hostname: "mx.example.org".into(),
         remote: address,
         local: address,
         hello: None,

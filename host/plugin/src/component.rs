@@ -19,6 +19,7 @@ use crate::incoming;
 use crate::instance;
 use crate::limits::{Keep, Limits};
 use crate::places::Places;
+use crate::service::dns::Resolver;
 use crate::service::http::{Client, ClientError};
 use crate::service::key_value::Store;
 use crate::service::metrics::{Figures, Registry};
@@ -64,6 +65,9 @@ pub(crate) struct Facts {
     /// Its database, if it was granted one.
     pub(crate) database: Option<Arc<Pool>>,
     pub(crate) clock: Clock,
+    pub(crate) resolver: Arc<Resolver>,
+    /// Places for the look-ups of this plugin.
+    pub(crate) lookups: Semaphore,
     /// Places for work on the disk.
     pub(crate) disk: Arc<Semaphore>,
     /// Outgoing HTTP, where it is granted.
@@ -233,6 +237,8 @@ impl Plugin {
                 store,
                 database,
                 clock: engine.clock().clone(),
+                lookups: Semaphore::new(engine.resolver().lookups_per_plugin()),
+                resolver: engine.resolver().clone(),
                 disk: engine.disk().clone(),
                 http: http.map(Arc::new),
                 metrics: engine.metrics().clone(),

@@ -9,15 +9,17 @@ mod parts;
 mod session;
 mod transaction;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::bindings::postgate::mail::mail_authentication::IprevResult;
 pub use crate::bindings::postgate::mail::transaction::VerdictKind;
 use crate::bindings::postgate::mail::transaction::{AcceptedRecipient, EarlierVerdict};
 pub use crate::bindings::postgate::mail::types::{Mailbox, Parameter};
 use crate::hook::Hook;
 use crate::message::{Edits, Message};
+use crate::service::mail_authentication::Findings;
 
 /// What is known of a session.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct SessionFacts {
     pub id: String,
     /// The listener's name in the configuration.
     pub listener: Arc<str>,
+    /// Our name on that listener.
+    pub hostname: Arc<str>,
     /// The client's end.
     pub remote: SocketAddr,
     /// Our end.
@@ -52,6 +56,8 @@ pub(crate) struct Context {
     pub(crate) notes: Notes,
     pub(crate) transaction: Option<Transaction>,
     pub(crate) message: Option<Arc<Message>>,
+    /// Reverse DNS of that client, once somebody has asked for it.
+    pub(crate) iprev: Option<(IpAddr, IprevResult)>,
     /// The hook that is being called.
     pub(crate) hook: Hook,
     /// A failure policy has sent the whole session into quarantine.
@@ -65,6 +71,7 @@ impl Context {
             notes: Notes::default(),
             transaction: None,
             message: None,
+            iprev: None,
             hook: Hook::Connect,
             quarantine_session: false,
         }
@@ -90,6 +97,8 @@ pub(crate) struct Transaction {
     pub(crate) undo: Option<Box<Undo>>,
     /// Where the message was stored already.
     pub(crate) stored: Vec<PathBuf>,
+    /// What was found out of its sender.
+    pub(crate) authentication: Findings,
 }
 
 /// Message and envelope before a plugin's first edit.

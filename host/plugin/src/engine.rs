@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::limits::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
 use crate::places::Places;
 use crate::pulse::Pulse;
+use crate::service::dns::{DnsConfig, Resolver};
 use crate::service::metrics::Registry;
 use crate::service::passwords::Verifier;
 use crate::service::storage::Storage;
@@ -32,11 +33,20 @@ pub struct EngineConfig {
     pub password_workers: usize,
     /// What host and guests take for the time of day.
     pub clock: Clock,
+    /// Where names are looked up.
+    pub dns: DnsConfig,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { instances: 4000, memory_bytes: 256 << 20, cache: None, password_workers: 2, clock: Clock::default() }
+        Self {
+            instances: 4000,
+            memory_bytes: 256 << 20,
+            cache: None,
+            password_workers: 2,
+            clock: Clock::default(),
+            dns: DnsConfig::default(),
+        }
     }
 }
 
@@ -49,6 +59,7 @@ struct Parts {
     linker: Linker<State>,
     cache: Option<Cache>,
     passwords: Arc<Verifier>,
+    resolver: Arc<Resolver>,
     pulse: Pulse,
     places: Places,
     disk: Arc<Semaphore>,
@@ -89,6 +100,7 @@ impl Engine {
             pulse,
             cache,
             passwords: Arc::new(Verifier::new(config.password_workers)),
+            resolver: Arc::new(Resolver::new(&config.dns)),
             places: Places::new(config.instances),
             disk: Arc::new(Semaphore::new(DISK_WORKERS)),
             storage: Arc::default(),
@@ -114,6 +126,10 @@ impl Engine {
 
     pub(crate) fn passwords(&self) -> &Arc<Verifier> {
         &self.0.passwords
+    }
+
+    pub(crate) fn resolver(&self) -> &Arc<Resolver> {
+        &self.0.resolver
     }
 
     pub(crate) fn pulse(&self) -> &Pulse {

@@ -63,6 +63,7 @@ impl Instance {
         let state = self.store.data_mut();
         state.log_left_bytes = state.facts.limits.log_bytes;
         state.service_calls_left = state.facts.limits.service_calls;
+        state.authentication_until = None;
         state.context = Some(context);
     }
 

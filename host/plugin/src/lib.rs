@@ -54,7 +54,9 @@ pub use relay::{Content, Place, Relay, RelayConfig, RelayError, RelayTls};
 pub use run::{Authentication, Decision, Delivery, End, Event, Fate, MessageDecision, Run};
 pub use scram::{ScramEntry, ScramEntryError};
 pub use service::{
-    Directory, Grants, SERVICES, Service, ServiceId, http, key_value, maildir, secrets, sqlite,
+    Directory, Grants, SERVICES, Service, ServiceId,
+    dns::DnsConfig,
+    http, key_value, maildir, secrets, signing, sqlite,
     storage::StorageError,
     submit::Grant as SubmitGrant,
     usage::{Usage, Used},

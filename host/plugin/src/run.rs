@@ -32,6 +32,7 @@ use crate::message::Message;
 use crate::places::{Places, Yielding};
 use crate::pulse::Running;
 use crate::reply::{Class, checked};
+use crate::service::mail_authentication::Findings;
 
 /// What the host makes of the verdicts of one hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,6 +195,7 @@ impl Run {
         let asked = self.turns(Hook::Mail) > 0;
         let arguments = if asked { (reverse_path.clone(), parameters.clone()) } else { Default::default() };
         let quarantine = self.context_mut().quarantine_session.then(|| FAILURE_LABEL.to_owned());
+        let authentication = Findings::of(reverse_path.clone());
         self.context_mut().transaction = Some(Transaction {
             id,
             reverse_path,
@@ -206,6 +208,7 @@ impl Run {
             edits: 0,
             undo: None,
             stored: Vec::new(),
+            authentication,
         });
         let (reverse_path, parameters) = &arguments;
         let decision = decide!(self, Hook::Mail, None, mail.call_on_mail(reverse_path.as_ref(), parameters));

@@ -3,6 +3,17 @@
 //! A service that was not granted is not there: a component that imports it is refused when it is loaded. Every call is counted
 //! (`service/usage.rs`), and a plugin has so many of them in one call of a hook.
 
+/// A call of a service begins; one that is over the plugin's bound of calls answers so.
+macro_rules! metered {
+    ($state:expr, $service:expr, $error:expr) => {
+        match $state.metered($service) {
+            Ok(metered) => metered,
+            Err(error) => return Ok(Err($error(error))),
+        }
+    };
+}
+
+pub(crate) mod canonical;
 mod config;
 pub(crate) mod dns;
 pub(crate) mod fetch;
@@ -14,7 +25,7 @@ pub mod maildir;
 pub(crate) mod metrics;
 pub(crate) mod passwords;
 pub mod secrets;
-pub(crate) mod signing;
+pub mod signing;
 pub mod sqlite;
 pub(crate) mod storage;
 pub(crate) mod submit;

@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) transaction: Option<sqlite::Lease>,
     /// Calls of services that this call of a hook may still make.
     pub(crate) service_calls_left: u32,
+    /// Until when this call may wait for the DNS on behalf of mail authentication; set when it first does.
+    pub(crate) authentication_until: Option<tokio::time::Instant>,
     /// Octets that this call may still write into the log.
     pub(crate) log_left_bytes: usize,
     /// Octets of log lines that this call has lost.
@@ -51,6 +53,7 @@ impl State {
             meter: Meter::new(&facts.limits),
             transaction: None,
             service_calls_left: facts.limits.service_calls,
+            authentication_until: None,
             log_left_bytes: facts.limits.log_bytes,
             log_lost_bytes: 0,
             http_hooks: Hooks::new(facts.clone()),

@@ -91,6 +91,7 @@ fn build(workspace: &Workspace, arguments: &[String]) -> Result<()> {
 /// All tests, with everything that they need.
 fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     tools::clients(workspace)?;
+    tools::dkimpy(workspace)?;
     build_components(workspace, &[Kind::Plugin, Kind::Guest])?;
     guests::build_guests(workspace)?;
     build_gateway(workspace, Profile::Dev)?;

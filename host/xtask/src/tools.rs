@@ -17,6 +17,8 @@ pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";
 pub(crate) const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 /// From the npm registry.
 pub(crate) const COMPONENTIZE_QJS: &str = "componentize-qjs@0.4.5";
+/// From the Python package index, with what Ed25519 needs.
+const DKIMPY: &[&str] = &["dkimpy==1.1.8", "pynacl==1.6.2"];
 
 /// A mail client of the tests, from the npm registry.
 pub(crate) const NODEMAILER: &str = "nodemailer@7.0.10";
@@ -70,6 +72,19 @@ fn npm_package(home: &Path, package: &str) -> Result<()> {
             .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
             .arg(home)
             .arg(package)
+            .run_with_retries()
+    })
+}
+
+/// Another implementation of DKIM and ARC, which verifies what ours has signed.
+pub(crate) fn dkimpy(workspace: &Workspace) -> Result<()> {
+    let home = workspace.tools().join("dkimpy");
+    install(&home, |home| {
+        provide(&[Program { name: "python3", probe: &["-c", "import venv, ensurepip"], package: "python3-venv" }])?;
+        Step::new("making a Python environment", "python3").args(["-m", "venv"]).arg(home).run()?;
+        Step::new(&format!("installing {}", DKIMPY.join(" ")), home.join("bin/python3"))
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(DKIMPY)
             .run_with_retries()
     })
 }
@@ -140,6 +155,7 @@ const CLIENTS: &[Program] = &[
     Program { name: "sh", probe: &["-c", "PATH=$PATH:/usr/sbin haproxy -v"], package: "haproxy" },
     Program { name: "python3", probe: &["-c", "import http.server, ssl"], package: "python3" },
     Program { name: "promtool", probe: &["--version"], package: "prometheus" },
+    Program { name: "sh", probe: &["-c", "PATH=$PATH:/usr/sbin command -v nsd"], package: "nsd" },
     Program { name: "sh", probe: &["-c", "PATH=$PATH:/usr/sbin command -v smtp-source"], package: "postfix" },
     Program { name: "msmtp", probe: &["--version"], package: "msmtp" },
     Program { name: "s-nail", probe: &["-V"], package: "s-nail" },

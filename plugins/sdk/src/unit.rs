@@ -78,6 +78,12 @@ impl Network {
     }
 }
 
+/// Whether an address, as the session tells it, is in one of the networks.
+#[must_use]
+pub fn contain(networks: &[Network], address: &str) -> bool {
+    address.parse().is_ok_and(|address| networks.iter().any(|network| network.contains(address)))
+}
+
 impl fmt::Display for Network {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = match u32::try_from(self.address) {

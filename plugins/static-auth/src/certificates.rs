@@ -78,8 +78,9 @@ mod tests {
     #[test]
     fn a_name_is_no_fingerprint() {
         let alice = "0f".repeat(32);
-        let certificates: Certificates = config::parse(&format!(r#"{{"{alice}": "alice", "{}": "bob"}}"#, "0f".repeat(31)))
-            .expect("invariant: the sample is right");
+        let certificates: Certificates =
+            config::parse(&format!(r#"{{"{alice}": "alice", "{}": "bob"}}"#, "0f".repeat(31)))
+                .expect("invariant: the sample is right");
         let shown = |fingerprint: &str, name: String| CertificateCredentials {
             user: String::new(),
             fingerprint: fingerprint.to_owned(),

@@ -258,7 +258,10 @@ impl ListenerPart<'_> {
 
 fn grant(grant: &Grant) -> String {
     match grant {
-        Grant::Log | Grant::Config | Grant::Passwords | Grant::Metrics => grant.name().to_owned(),
+        Grant::Log | Grant::Config | Grant::Passwords | Grant::Metrics | Grant::Dns | Grant::MailAuthentication => {
+            grant.name().to_owned()
+        }
+        Grant::Signing(keys) => format!("{} {}", grant.name(), keys.join(" ")),
         Grant::Maildir(root) => format!("{} {}", grant.name(), root.display()),
         Grant::KeyValue(store) => format!("{} {} ({})", grant.name(), store.path.display(), store.size),
         Grant::Sqlite(database) => format!("{} {} ({})", grant.name(), database.path.display(), database.size),

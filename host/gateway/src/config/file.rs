@@ -12,6 +12,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::dns::{DkimKey, Dns};
 use super::grant::http::{HttpGrant, SecretsGrant};
 use super::grant::storage::{KeyValueSettings, SqliteSettings};
 use super::http::HttpListenerTable;
@@ -38,6 +39,8 @@ pub(super) struct File {
     pub(super) log: Log,
     pub(super) engine: Engine,
     pub(super) tls: Tls,
+    pub(super) dns: Dns,
+    pub(super) dkim_key: Named<DkimKey>,
     pub(super) listener: Named<Listener>,
     pub(super) chain: Named<Chain>,
     pub(super) plugin: Named<Plugin>,
@@ -59,6 +62,8 @@ impl Default for File {
             log: Log::default(),
             engine: Engine::default(),
             tls: Tls::default(),
+            dns: Dns::default(),
+            dkim_key: Named::default(),
             listener: Named::default(),
             chain: Named::default(),
             plugin: Named::default(),
@@ -237,6 +242,9 @@ pub(super) enum Grant {
     Metrics,
     Secrets(SecretsGrant),
     Http(Box<HttpGrant>),
+    Dns,
+    MailAuthentication,
+    Signing(Vec<String>),
 }
 
 #[derive(Debug, Deserialize)]

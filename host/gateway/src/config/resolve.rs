@@ -60,7 +60,11 @@ impl Resolver<'_> {
             self.wrong(&path!["tls", "check-period"], "must not be 0");
         }
         let certificates = self.certificates(&path!["tls", "certificates"], file.tls.certificates);
-        for kind in ["listener", "chain", "plugin", "relay", "secret", "http"] {
+        if file.dns.timeout == Period::seconds(0) {
+            self.wrong(&path!["dns", "timeout"], "must not be 0");
+        }
+        let dkim_keys = collect(file.dkim_key.0, |name, key| self.dkim_key(name, key));
+        for kind in ["dkim-key", "listener", "chain", "plugin", "relay", "secret", "http"] {
             self.names(kind);
         }
         self.addresses(&file.listener.0);
@@ -73,6 +77,8 @@ impl Resolver<'_> {
             plugins: collect(file.plugin.0, |name, plugin| self.plugin(name, plugin, &plugin_dir, &data_dir, &engine)),
             secrets: self.secrets(file.secret.0),
             http: collect(file.http.0, |name, http| self.http(name, http)),
+            dns: file.dns,
+            dkim_keys,
             hostname,
             data_dir,
             plugin_dir,
@@ -343,6 +349,9 @@ impl Resolver<'_> {
                 file::Grant::Metrics => Grant::Metrics,
                 file::Grant::Secrets(grant) => Grant::Secrets(self.secrets_grant(&place, grant)),
                 file::Grant::Http(grant) => Grant::Http(Box::new(self.http_grant(&place, *grant))),
+                file::Grant::Dns => Grant::Dns,
+                file::Grant::MailAuthentication => Grant::MailAuthentication,
+                file::Grant::Signing(keys) => self.signing(name, n, keys),
             };
             if granted.iter().any(|earlier: &Grant| earlier.name() == grant.name()) {
                 self.wrong(&place, format!("\"{}\" is granted already", grant.name()));

@@ -93,6 +93,8 @@ fn the_reference_lacks_no_setting() {
         "log.",
         "engine.",
         "tls.",
+        "dns.",
+        "dkim-key.example-org.",
         "listener.smtp.",
         "listener.smtp.certificates.0.",
         "listener.smtp.client-certificates.",
@@ -250,7 +252,8 @@ fn the_defaults_are_those_of_the_crates() {
     let config = parse(MINIMAL, &[]).unwrap();
     let limits = crate::into::session_limits(&config.listeners["smtp"].limits);
     assert_eq!(limits, postgate_smtp::Limits::default());
-    let nothing = crate::into::Given { relays: &Default::default(), secrets: &Default::default() };
+    let nothing =
+        crate::into::Given { relays: &Default::default(), secrets: &Default::default(), keys: &Default::default() };
     let plugin = crate::into::plugin("policy", &config.plugins["policy"], nothing);
     assert_eq!(plugin.limits, postgate_plugin::Limits::default());
 }
@@ -404,7 +407,7 @@ fn each_wrong_setting() {
         ("plugin.policy.instance=shared", "\"shared\" is none of session, call".to_owned()),
         (
             "plugin.policy.grants=[\"sql\"]",
-            "\"sql\" is none of log, config, passwords, maildir, key-value, sqlite, sockets, files, submit, metrics, secrets, http"
+            "\"sql\" is none of log, config, passwords, maildir, key-value, sqlite, sockets, files, submit, metrics, secrets, http, dns, mail-authentication, signing"
                 .to_owned(),
         ),
         ("plugin.policy.grants=[\"log\", \"log\"]", "\"log\" is granted already".to_owned()),

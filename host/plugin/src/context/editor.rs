@@ -19,7 +19,7 @@ type Edited<T> = wasmtime::Result<Result<T, EditError>>;
 
 impl State {
     /// Makes one edit of so many octets, if it is the time for it and there is room.
-    fn edit<T>(
+    pub(crate) fn edit<T>(
         &mut self,
         octets: usize,
         make: impl FnOnce(&mut Transaction, &mut Message) -> Result<T, EditError>,

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::Resolver;
 use crate::config::Grant;
+use crate::config::dns::DkimKey;
 use crate::config::grant::http::{HttpGrant, SecretsGrant};
 use crate::config::grant::storage::{KeyValue, KeyValueSettings};
 use crate::config::grant::wasi::{self, Directory};
@@ -18,7 +19,13 @@ use crate::config::units::Period;
 
 impl Resolver<'_> {
     /// A store; all plugins that have it must agree about its bounds.
-    pub(super) fn store(&mut self, place: &[Step], settings: KeyValueSettings, plugin: &str, data_dir: &Path) -> KeyValue {
+    pub(super) fn store(
+        &mut self,
+        place: &[Step],
+        settings: KeyValueSettings,
+        plugin: &str,
+        data_dir: &Path,
+    ) -> KeyValue {
         let own = [place, &path!["key-value", "store"]].concat();
         if let Some(store) = settings.store.as_ref().filter(|store| !is_name(store)) {
             let message = format!("\"{}\" can't be the name of a store", store.escape_debug());
@@ -186,5 +193,21 @@ impl Resolver<'_> {
             Directory { path, guest_path }
         });
         Grant::Files(resolved.collect())
+    }
+
+    pub(super) fn signing(&mut self, plugin: &str, grant: usize, keys: Vec<String>) -> Grant {
+        for (at, key) in keys.iter().enumerate() {
+            self.known("dkim-key", key, &path!["plugin", plugin, "grants", grant, "signing", at]);
+        }
+        Grant::Signing(keys)
+    }
+
+    /// A key, its file relative to the file that it is written in.
+    pub(super) fn dkim_key(&mut self, name: &str, mut key: DkimKey) -> DkimKey {
+        for (setting, message) in key.problems() {
+            self.wrong(&path!["dkim-key", name, setting], message);
+        }
+        key.key = self.origins.directory(&path!["dkim-key", name, "key"]).join(&key.key);
+        key
     }
 }
