@@ -49,12 +49,8 @@ fn a_guest_answers() {
 fn a_guest_that_fails_says_nothing() {
     let gateway = Gateway::start(&config(""));
     let web = gateway.addresses["web"];
-    for (path, status) in [
-        ("/guest/trap", 500),
-        ("/guest/half", 500),
-        ("/guest/silent", 500),
-        ("/guest/endless", 500),
-    ] {
+    for (path, status) in [("/guest/trap", 500), ("/guest/half", 500), ("/guest/silent", 500), ("/guest/endless", 500)]
+    {
         let (found, body) = get(web, path);
         assert_eq!(found, status, "{path}: {body}");
         assert!(!body.contains("secret"), "{path}: {body}");

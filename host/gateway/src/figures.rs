@@ -160,7 +160,7 @@ mod tests {
         let figures = Arc::new(Figures::new("smtp".into()));
         figures.replies(b"250-mx.example.org\r\n250-SIZE 1\r\n250 HELP\r\n354 go\r\n550 5.1.1 no\r\n999 x\r\n");
         let session = figures.session();
-        let text = exposition(&[figures.clone()]);
+        let text = exposition(std::slice::from_ref(&figures));
         for row in ["code=\"250\"} 1\n", "code=\"354\"} 1\n", "code=\"550\"} 1\n", "connections{listener=\"smtp\"} 1\n"]
         {
             assert!(text.contains(row), "{text}");

@@ -439,6 +439,10 @@ fn each_wrong_setting() {
     ] {
         check_set(&[setting], &[&format!("--set {setting}: {expected}")]);
     }
+}
+
+#[test]
+fn settings_that_are_wrong_together() {
     check_set(
         &[
             "listener.two={ bind = \"0.0.0.0:25\", chain = \"main\" }",

@@ -55,10 +55,13 @@ impl incoming_handler::Guest for Wasi {
                 respond(out, &all.filter(Result::is_ok).count().to_string());
             }
             _ => {
-                let method = match request.method() {
-                    Method::Get => "GET".to_owned(),
-                    Method::Post => "POST".to_owned(),
-                    other => format!("{other:?}"),
+                let method = request.method();
+                let method = if matches!(method, Method::Get) {
+                    "GET".to_owned()
+                } else if matches!(method, Method::Post) {
+                    "POST".to_owned()
+                } else {
+                    format!("{method:?}")
                 };
                 let octets = octets(&request);
                 respond(out, &format!("{method} {path} {octets}"));
