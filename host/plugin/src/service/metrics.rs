@@ -44,31 +44,28 @@ impl Registry {
         self.handle.render()
     }
 
-    /// The name as it is told, if no figure of another kind has it.
-    fn name(&self, name: &str, kind: Kind) -> Result<String, ServiceError> {
-        let full = match kind {
-            Kind::Counter if !name.ends_with("_total") => format!("{PREFIX}{name}_total"),
-            Kind::Counter | Kind::Gauge | Kind::Histogram => format!("{PREFIX}{name}"),
-        };
+    /// The first use of a name, or another one of the same kind.
+    fn claim(&self, full: &str, kind: Kind) -> Result<(), ServiceError> {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        match kinds.get(&full) {
+        match kinds.get(full) {
             Some(known) if *known != kind => {
-                return Err(ServiceError::Invalid(format!("{name} is the name of another kind of figure")));
+                return Err(ServiceError::Invalid(format!("{full} is the name of another kind of figure")));
             }
-            Some(_) => return Ok(full),
+            Some(_) => return Ok(()),
             None => {}
         }
         if kinds.len() >= MAX_NAMES {
             return Err(ServiceError::Quota("the gateway has as many names of figures as it can".to_owned()));
         }
-        kinds.insert(full.clone(), kind);
+        kinds.insert(full.to_owned(), kind);
+        let full = full.to_owned();
         let text = "A figure of a plugin.";
         match kind {
-            Kind::Counter => self.recorder.describe_counter(full.clone().into(), None, text.into()),
-            Kind::Gauge => self.recorder.describe_gauge(full.clone().into(), None, text.into()),
-            Kind::Histogram => self.recorder.describe_histogram(full.clone().into(), None, text.into()),
+            Kind::Counter => self.recorder.describe_counter(full.into(), None, text.into()),
+            Kind::Gauge => self.recorder.describe_gauge(full.into(), None, text.into()),
+            Kind::Histogram => self.recorder.describe_histogram(full.into(), None, text.into()),
         }
-        Ok(full)
+        Ok(())
     }
 }
 
@@ -83,15 +80,30 @@ impl State {
         }
         let mut all = vec![Label::new("plugin", facts.name.clone())];
         all.extend(labels.into_iter().map(|(name, value)| Label::new(name, value)));
-        let mut figures = facts.figures.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = Key::from_parts(facts.metrics.name(name, kind)?, all);
+        facts.figures.figure(&facts.metrics, Key::from_parts(full_name(name, kind), all), kind, facts.limits.figures)
+    }
+}
+
+impl Figures {
+    /// A figure that the plugin has, or one more. Names are all plugins', so none is taken for a figure that there is no room for.
+    fn figure(&self, registry: &Registry, key: Key, kind: Kind, most: usize) -> Result<Key, ServiceError> {
+        let mut figures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !figures.contains(&key) {
-            if figures.len() >= facts.limits.figures {
+            if figures.len() >= most {
                 return Err(ServiceError::Quota("figures: the plugin has so many".to_owned()));
             }
+            registry.claim(key.name(), kind)?;
             figures.insert(key.clone());
         }
         Ok(key)
+    }
+}
+
+/// The name as it is told.
+fn full_name(name: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Counter if !name.ends_with("_total") => format!("{PREFIX}{name}_total"),
+        Kind::Counter | Kind::Gauge | Kind::Histogram => format!("{PREFIX}{name}"),
     }
 }
 
@@ -213,9 +225,24 @@ mod tests {
     #[test]
     fn a_name_has_one_kind() {
         let registry = Registry::new();
-        assert_eq!(registry.name("a", Kind::Counter).unwrap(), "postgate_plugin_a_total");
-        assert_eq!(registry.name("a_total", Kind::Counter).unwrap(), "postgate_plugin_a_total");
-        assert_eq!(registry.name("a", Kind::Gauge).unwrap(), "postgate_plugin_a");
-        assert!(registry.name("a", Kind::Histogram).is_err());
+        let figures = Figures::default();
+        let figure =
+            |name: &str, kind: Kind| figures.figure(&registry, Key::from_name(full_name(name, kind)), kind, 10);
+        assert_eq!(figure("a", Kind::Counter).unwrap().name(), "postgate_plugin_a_total");
+        assert_eq!(figure("a_total", Kind::Counter).unwrap().name(), "postgate_plugin_a_total");
+        assert_eq!(figure("a", Kind::Gauge).unwrap().name(), "postgate_plugin_a");
+        let other = Figures::default();
+        let key = Key::from_parts("postgate_plugin_a", vec![Label::new("plugin", "other")]);
+        assert!(other.figure(&registry, key, Kind::Histogram, 10).is_err());
+    }
+
+    /// Or one plugin would take the names of all.
+    #[test]
+    fn a_figure_that_is_refused_takes_no_name() {
+        let (registry, figures) = (Registry::new(), Figures::default());
+        let figure = |n: usize| figures.figure(&registry, Key::from_name(format!("figure_{n}")), Kind::Gauge, 3);
+        assert_eq!((0..MAX_NAMES + 1).filter(|n| figure(*n).is_ok()).count(), 3);
+        assert_eq!(registry.kinds.lock().unwrap().len(), 3);
+        assert!(figure(0).is_ok());
     }
 }
