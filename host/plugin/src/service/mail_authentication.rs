@@ -8,6 +8,7 @@
 
 mod dkim;
 mod dmarc;
+mod effort;
 mod field;
 mod spf;
 #[cfg(test)]
@@ -333,6 +334,7 @@ async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
 fn parsed<'a>(received: &'a Received, bodies: &[Hashed]) -> Option<AuthenticatedMessage<'a>> {
     let mut message = header_section(received)?;
     message.dkim_headers.truncate(MAX_SIGNATURES);
+    effort::bound(&mut message);
     for (form, algorithm, length, hash) in &mut message.body_hashes {
         let of_it = |(f, a, l, _): &&Hashed| (*f, *a, *l) == (*form, *algorithm, *length);
         *hash = bodies.iter().find(of_it).map(|(_, _, _, hash)| hash.clone()).unwrap_or_default();
