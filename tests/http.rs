@@ -312,11 +312,22 @@ fn secrets_are_read_or_signed_with_and_never_logged() {
 }
 
 #[test]
-fn a_secret_that_is_not_there_is_told_at_its_line() {
-    let text = one_chain("[\"http\"]", &plugin("http", "policy", "[]"))
+fn a_secret_that_is_not_there_is_told_at_its_line_beside_all_else() {
+    let header = "{ to = \"http://a.example\", name = \"x-key\", secret = \"gone\" }";
+    let grant = format!("[{{ http = {{ allow = [\"http://a.example\"], headers = [{header}] }} }}]");
+    let text = one_chain("[\"http\", \"other\"]", &plugin("http", "policy", &grant))
+        + &plugin("other", "storage", "[]")
+        + "[relay.up]\nhost = \"a.example\"\nauth = { user = \"u\", password = { secret = \"unset\" } }\n"
         + "[secret.gone]\nfile = \"no-such-file\"\n[secret.unset]\nenv = \"POSTGATE_TEST_NOT_SET\"\n";
     let problem = support::load(&text).unwrap_err();
-    for expected in ["no-such-file can't be read", "there is no such variable", "env = \"POSTGATE_TEST_NOT_SET\""] {
+    for expected in [
+        "no-such-file can't be read",
+        "there is no such variable",
+        "env = \"POSTGATE_TEST_NOT_SET\"",
+        "plugin \"other\": it imports postgate:mail/",
+    ] {
         assert!(problem.contains(expected), "{problem}");
     }
+    // Each once: neither the relay nor the plugin says what it lacks.
+    assert_eq!(problem.split("\n\n").count(), 3, "{problem}");
 }

@@ -19,6 +19,31 @@ pub(crate) struct Given<'a> {
     pub(crate) keys: &'a Keys,
 }
 
+impl Given<'_> {
+    /// Whether all is there that a plugin's grants name.
+    pub(crate) fn has_all(&self, settings: &config::Plugin) -> bool {
+        settings.grants.iter().all(|grant| match grant {
+            config::Grant::Secrets(grant) => {
+                grant.read.iter().chain(&grant.sign).all(|name| self.secrets.contains_key(name))
+            }
+            config::Grant::Http(grant) => grant.headers.iter().all(|header| self.secrets.contains_key(&header.secret)),
+            config::Grant::Submit(names) => names.iter().all(|name| self.relays.contains_key(name)),
+            config::Grant::Signing(names) => names.iter().all(|name| self.keys.contains_key(name)),
+            config::Grant::Log
+            | config::Grant::Config
+            | config::Grant::Passwords
+            | config::Grant::Maildir(_)
+            | config::Grant::KeyValue(_)
+            | config::Grant::Sqlite(_)
+            | config::Grant::Sockets(_)
+            | config::Grant::Files(_)
+            | config::Grant::Metrics
+            | config::Grant::Dns
+            | config::Grant::MailAuthentication => true,
+        })
+    }
+}
+
 /// The authorities of the grant `http` are read by whoever loads the plugin.
 pub(crate) fn plugin(name: &str, settings: &config::Plugin, given: Given<'_>) -> PluginConfig {
     let Given { relays, secrets, keys } = given;

@@ -18,7 +18,9 @@ pub(crate) type Relays = BTreeMap<String, Arc<Relay>>;
 /// All relays; what is wrong with one is added to the problems.
 pub(crate) fn load(config: &Config, secrets: &Secrets, problems: &mut Vec<Problem>) -> Relays {
     let mut relays = Relays::new();
-    for (name, settings) in &config.relays {
+    // A secret that could not be read has been told of.
+    let is_complete = |relay: &config::Relay| relay.auth.iter().all(|auth| secrets.contains_key(&auth.password.secret));
+    for (name, settings) in config.relays.iter().filter(|(_, settings)| is_complete(settings)) {
         match relay(config, name, settings, secrets) {
             Ok(relay) => {
                 relays.insert(name.clone(), Arc::new(relay));
@@ -92,7 +94,7 @@ fn credentials(auth: &config::RelayAuth, secret: String) -> Credentials {
     }
 }
 
-/// A password or token out of the secrets; one that is not there has been told of already. What is wrong never quotes it.
+/// A password or token out of the secrets. What is wrong never quotes it.
 fn secret(password: &config::RelayPassword, secrets: &Secrets) -> Result<String, String> {
     let name = &password.secret;
     let text = secrets.get(name).ok_or_else(|| format!("the secret \"{name}\" has no value"))?.expose();

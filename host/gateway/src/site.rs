@@ -79,15 +79,17 @@ impl Site {
                 return Err(Problems::new(problems));
             }
         };
+        let is_without_directories = !problems.is_empty();
         let secrets = secrets::read(config, &mut problems);
-        if !problems.is_empty() {
+        if is_without_directories {
             return Err(Problems::new(problems));
         }
         let relays = relays::load(config, &secrets, &mut problems);
         let (keys, exposed) = keys(config, &mut problems);
         let given = into::Given { relays: &relays, secrets: &secrets, keys: &keys };
         let mut plugins = BTreeMap::new();
-        for (name, settings) in &config.plugins {
+        // A secret, relay or key that can't be used has been told of; a plugin would only say that it lacks it.
+        for (name, settings) in config.plugins.iter().filter(|(_, settings)| given.has_all(settings)) {
             let mut plugin = into::plugin(name, settings, given);
             authorities(config, name, settings, &mut plugin, &mut problems);
             match Plugin::load(&engine, plugin).await {
@@ -369,45 +371,22 @@ fn mounted(
 
 /// Makes the directories that the gateway writes to, and tries them.
 fn directories(config: &Config) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut check = |setting: &[&str], directory: &Path| {
-        if let Err(error) = try_directory(directory) {
-            let message = format!("{} can't be written to: {error}", directory.display());
-            problems.push(config.problem(setting, message));
-        }
+    let problem = |setting: &[&str], directory: &Path| {
+        let error = try_directory(directory).err()?;
+        Some(config.problem(setting, format!("{} can't be written to: {error}", directory.display())))
     };
     let scratch = config.data_dir.join(SCRATCH);
-    check(&["data-dir"], &scratch);
+    let mut problems: Vec<Problem> = problem(&["data-dir"], &scratch).into_iter().collect();
     if problems.is_empty()
         && let Err(error) = try_scratch(&scratch)
     {
         let message = format!("the file system of {} has no unnamed files (O_TMPFILE): {error}", scratch.display());
         return vec![config.problem(&["data-dir"], message)];
     }
-    let mut check = |setting: &[&str], directory: &Path| {
-        if let Err(error) = try_directory(directory) {
-            let message = format!("{} can't be written to: {error}", directory.display());
-            problems.push(config.problem(setting, message));
-        }
-    };
     for (name, plugin) in &config.plugins {
         for (n, grant) in plugin.grants.iter().enumerate() {
-            match grant {
-                config::Grant::Maildir(root) => check(&["plugin", name, "grants", &n.to_string()], root),
-                config::Grant::Log
-                | config::Grant::Config
-                | config::Grant::Passwords
-                | config::Grant::KeyValue(_)
-                | config::Grant::Sqlite(_)
-                | config::Grant::Sockets(_)
-                | config::Grant::Files(_)
-                | config::Grant::Submit(_)
-                | config::Grant::Metrics
-                | config::Grant::Secrets(_)
-                | config::Grant::Http(_)
-                | config::Grant::Dns
-                | config::Grant::MailAuthentication
-                | config::Grant::Signing(_) => {}
+            if let config::Grant::Maildir(root) = grant {
+                problems.extend(problem(&["plugin", name, "grants", &n.to_string()], root));
             }
         }
     }
