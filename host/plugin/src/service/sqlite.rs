@@ -5,6 +5,7 @@
 //! instance has one for itself, until it ends the transaction, the hook returns, or it fails.
 
 mod fence;
+mod functions;
 mod pool;
 mod statement;
 

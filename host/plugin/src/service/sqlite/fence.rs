@@ -13,6 +13,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
+use super::functions;
 use crate::service::storage::HEAP_BYTES;
 
 /// Says that the host itself speaks: BEGIN, COMMIT and ROLLBACK are then allowed.
@@ -51,10 +52,13 @@ pub(super) fn open(path: &Path, size_bytes: u64) -> rusqlite::Result<(Connection
     }
     // Reads the header and the schema: what is damaged there is told now.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    functions::install(&connection)?;
     let host = HostSpeaks::default();
     let speaks = host.clone();
     connection.authorizer(Some(move |context: AuthContext<'_>| {
-        if is_allowed(&context.action, speaks.0.load(Ordering::Relaxed)) {
+        // `CREATE TABLE temp.t` makes a temporary table and is none by its action.
+        let is_temporary = context.database_name.is_some_and(|name| name.eq_ignore_ascii_case("temp"));
+        if !is_temporary && is_allowed(&context.action, speaks.0.load(Ordering::Relaxed)) {
             Authorization::Allow
         } else {
             Authorization::Deny
@@ -74,25 +78,14 @@ fn is_allowed(action: &AuthAction<'_>, host_speaks: bool) -> bool {
             let name = function_name.to_ascii_lowercase();
             !FORBIDDEN_FUNCTIONS.contains(&name.as_str())
         }
-        AuthAction::CreateVtable { module_name, .. } | AuthAction::DropVtable { module_name, .. } => {
-            MODULES.contains(&module_name.to_ascii_lowercase().as_str())
-        }
         // Tables, indexes, triggers, views and rows of its own.
         AuthAction::CreateIndex { .. }
         | AuthAction::CreateTable { .. }
-        | AuthAction::CreateTempIndex { .. }
-        | AuthAction::CreateTempTable { .. }
-        | AuthAction::CreateTempTrigger { .. }
-        | AuthAction::CreateTempView { .. }
         | AuthAction::CreateTrigger { .. }
         | AuthAction::CreateView { .. }
         | AuthAction::Delete { .. }
         | AuthAction::DropIndex { .. }
         | AuthAction::DropTable { .. }
-        | AuthAction::DropTempIndex { .. }
-        | AuthAction::DropTempTable { .. }
-        | AuthAction::DropTempTrigger { .. }
-        | AuthAction::DropTempView { .. }
         | AuthAction::DropTrigger { .. }
         | AuthAction::DropView { .. }
         | AuthAction::Insert { .. }
@@ -104,6 +97,17 @@ fn is_allowed(action: &AuthAction<'_>, host_speaks: bool) -> bool {
         | AuthAction::Analyze { .. }
         | AuthAction::Savepoint { .. }
         | AuthAction::Recursive => true,
+        // What is temporary is in memory, of which all databases together have so much, and outlasts the call with its connection.
+        AuthAction::CreateTempIndex { .. }
+        | AuthAction::CreateTempTable { .. }
+        | AuthAction::CreateTempTrigger { .. }
+        | AuthAction::CreateTempView { .. }
+        | AuthAction::DropTempIndex { .. }
+        | AuthAction::DropTempTable { .. }
+        | AuthAction::DropTempTrigger { .. }
+        | AuthAction::DropTempView { .. } => false,
+        // FTS5 seeks a phrase without a look at the progress handler, for as long as the phrase times the text is; others reach beyond.
+        AuthAction::CreateVtable { .. } | AuthAction::DropVtable { .. } => false,
         // Another file; or something that SQLite has learned since.
         AuthAction::Attach { .. } | AuthAction::Detach { .. } | AuthAction::Unknown { .. } | _ => false,
     }
@@ -130,12 +134,21 @@ const READABLE: &[&str] = &[
     "data_version",
 ];
 
-/// Functions that reach beyond the database, where they are compiled in.
-const FORBIDDEN_FUNCTIONS: &[&str] =
-    &["load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zipfile", "fsdir", "lsmode"];
-
-/// Virtual tables that keep all they have in tables of the same database.
-const MODULES: &[&str] = &["fts5", "rtree"];
+/// Functions that reach beyond the database, where they are compiled in; and the last ones, whose work is the product of the lengths of two
+/// arguments (see `functions.rs`).
+const FORBIDDEN_FUNCTIONS: &[&str] = &[
+    "load_extension",
+    "readfile",
+    "writefile",
+    "edit",
+    "fts3_tokenizer",
+    "zipfile",
+    "fsdir",
+    "lsmode",
+    "json_patch",
+    "jsonb_patch",
+    "unhex",
+];
 
 const PRAGMAS: &[(&str, &str)] = &[
     // A commit is on disk when it answers.
@@ -160,7 +173,7 @@ const SETTINGS: &[(DbConfig, bool)] = &[
 ];
 
 const LIMITS: &[(Limit, i32)] = &[
-    (Limit::SQLITE_LIMIT_LENGTH, 8 << 20),
+    (Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES),
     (Limit::SQLITE_LIMIT_SQL_LENGTH, 256 << 10),
     (Limit::SQLITE_LIMIT_COLUMN, 200),
     (Limit::SQLITE_LIMIT_EXPR_DEPTH, 100),
@@ -168,12 +181,14 @@ const LIMITS: &[(Limit, i32)] = &[
     (Limit::SQLITE_LIMIT_VDBE_OP, 100_000),
     (Limit::SQLITE_LIMIT_FUNCTION_ARG, 32),
     (Limit::SQLITE_LIMIT_ATTACHED, 0),
-    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000),
+    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100),
     (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 1000),
     (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 10),
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];
 
+/// Octets of one value, and of one row.
+pub(super) const MAX_VALUE_BYTES: i32 = 8 << 20;
 /// The most that SQLite can have.
 const MAX_PAGES: i64 = 0xffff_fffe;
 const CACHED_STATEMENTS: usize = 32;
