@@ -108,3 +108,16 @@ fn files_are_read_below_the_directory_that_was_granted() {
     }
     assert_eq!(std::fs::read_to_string(lists.join("a.txt")).unwrap(), "alice\n");
 }
+
+/// Files are descriptors of the process, of which all sessions have so many together.
+#[test]
+fn an_instance_has_so_many_files_open() {
+    let scratch = tempfile::tempdir().unwrap();
+    std::fs::write(scratch.path().join("a.txt"), "alice\n").unwrap();
+    let grant = format!("[{{ files = [{{ path = {:?}, as = \"/lists\" }}] }}]", scratch.path().display().to_string());
+    let commands = ["open /lists/a.txt 40", "open /lists/a.txt 100", "cat /lists/a.txt"].map(str::to_owned);
+    let answers = ask(&grant, &commands);
+    assert_eq!(answers[0], "40 open");
+    assert!(answers[1].starts_with("451 4.3.0"), "{answers:?}");
+    assert_eq!(answers[2], "alice");
+}

@@ -1,8 +1,9 @@
 //! Incoming HTTP: a guest that answers requests, or does not; and the metrics, as Prometheus' own tool reads them.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::support::{Gateway, load, one_chain, plugin, skip};
 
@@ -70,11 +71,48 @@ fn requests_are_bounded() {
     assert_eq!(ask(web, &format!("GET /guest HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).0, 431);
     assert_eq!(ask(web, "nonsense\r\n\r\n").0, 400);
     assert_eq!(ask(web, "GET /guest HTTP/1.1\r\nConnection: close\r\n\r\n").0, 400);
+    let mut odd = TcpStream::connect(web).unwrap();
+    odd.write_all(b"GET /guest HTTP/1.1\r\nHost: a\xff\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    odd.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     // Who is slow is left.
     let mut slow = TcpStream::connect(web).unwrap();
     slow.write_all(b"GET /guest HT").unwrap();
     let mut rest = Vec::new();
     let _ = slow.read_to_end(&mut rest);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_left() {
+    let gateway = Gateway::start(&config("patience = \"1 s\""));
+    let web = gateway.addresses["web"];
+    let request = b"GET /metrics HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    let mut idle = TcpStream::connect(web).unwrap();
+    idle.write_all(request).unwrap();
+    let mut deaf = TcpStream::connect(web).unwrap();
+    deaf.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+    let failed = loop {
+        if let Err(error) = deaf.write_all(&request.repeat(100)) {
+            break error;
+        }
+    };
+    assert!(matches!(failed.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{failed}");
+    // So is one that has read, and says nothing more.
+    let mut response = Vec::new();
+    idle.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    idle.read_to_end(&mut response).unwrap();
+}
+
+#[test]
+fn what_a_guest_hoards_is_bounded() {
+    let gateway = Gateway::start(&config(""));
+    let web = gateway.addresses["web"];
+    let (status, hoarded) = get(web, "/guest/hoard");
+    assert_eq!(status, 200);
+    assert!(hoarded.parse::<usize>().is_ok_and(|octets| octets <= 20 * (32 << 10)), "{hoarded}");
+    assert_eq!(get(web, "/guest/fields-300"), (200, "300".to_owned()));
+    assert_eq!(get(web, "/guest/fields-500").0, 500);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Each request is answered by a fresh instance. The gateway adds no banner, and of a plugin that fails the client learns a status and nothing else.
 
+mod patient;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use self::patient::Patient;
 use crate::config::HttpLimits;
 use crate::figures::{self, Figures};
 use crate::id;
@@ -116,7 +119,9 @@ impl HttpDoor {
             let door = door.clone();
             async move { Ok::<_, std::convert::Infallible>(door.answer(request, remote, local).await) }
         });
-        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut connection = std::pin::pin!(
+            builder.serve_connection(TokioIo::new(Patient::new(stream, self.limits.patience.0)), service)
+        );
         let stopping = async { drop(stop.wait_for(|stop| *stop).await) };
         let served = tokio::select! {
             served = connection.as_mut() => served,
@@ -171,7 +176,8 @@ impl HttpDoor {
     }
 
     async fn ask(&self, plugin: &Arc<Plugin>, request: Request<Incoming>, facts: SessionFacts) -> Answer {
-        if !request.headers().contains_key(HOST) && request.uri().authority().is_none() {
+        let has_host = request.headers().get(HOST).is_some_and(|host| host.to_str().is_ok());
+        if !has_host && request.uri().authority().is_none() {
             return status(StatusCode::BAD_REQUEST);
         }
         let bound = self.limits.body_octets.octets();

@@ -48,7 +48,10 @@ impl State {
         wasi.stderr(stderr.clone()).max_random_size(MAX_RANDOM_BYTES);
         world(&mut wasi, &facts.grants)?;
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_RESOURCES);
+        let holds_descriptors = !(facts.grants.sockets.is_empty() && facts.grants.files.is_empty());
+        table.set_max_capacity(if holds_descriptors { MAX_DESCRIPTORS } else { MAX_RESOURCES });
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(MAX_FIELDS_BYTES);
         Ok(Self {
             meter: Meter::new(&facts.limits),
             transaction: None,
@@ -57,7 +60,7 @@ impl State {
             log_left_bytes: facts.limits.log_bytes,
             log_lost_bytes: 0,
             http_hooks: Hooks::new(facts.clone()),
-            http: WasiHttpCtx::new(),
+            http,
             facts,
             context: None,
             stderr,
@@ -132,8 +135,15 @@ impl WasiView for State {
 /// Octets that one `wasi:random` call gives.
 const MAX_RANDOM_BYTES: u64 = 64 << 10;
 
-/// Host resources (streams, pollables) that one instance may hold.
-const MAX_RESOURCES: usize = 1000;
+/// Host resources (streams, pollables, header sections and bodies of HTTP) that one instance may hold: memory of the host's, of which each has up
+/// to [`MAX_FIELDS_BYTES`].
+const MAX_RESOURCES: usize = 256;
+
+/// The same where some of them are descriptors of the process: sockets and files.
+const MAX_DESCRIPTORS: usize = 64;
+
+/// Octets of one header section of HTTP; as many as a response may have.
+const MAX_FIELDS_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {

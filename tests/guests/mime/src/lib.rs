@@ -77,6 +77,10 @@ fn answer(words: &[&str]) -> String {
         ["rename", from, to] => told(std::fs::rename(from, to).map(|()| "renamed".to_owned())),
         ["unlink", path] => told(std::fs::remove_file(path).map(|()| "removed".to_owned())),
         ["mkdir", path] => told(std::fs::create_dir(path).map(|()| "made".to_owned())),
+        ["open", path, times] => {
+            let open = (0..number(times)).map(|_| std::fs::File::open(path)).collect::<std::io::Result<Vec<_>>>();
+            told(open.map(|open| format!("{} open", open.len())))
+        }
         ["list", path] => told(std::fs::read_dir(path).map(|all| format!("{} entries", all.count()))),
         _ => "no such command".to_owned(),
     }

@@ -2,7 +2,7 @@
 //! `X-Field: name=value` belongs to it. What came of it is told in a 550 reply. Every recipient is accepted.
 //!
 //! It answers requests too, with their method, path and octets; where the last part of the path is a word that it knows (`trap`, `half`,
-//! `silent`, `endless`, `loop`, `session`) it misbehaves.
+//! `hoard`, `fields-500`, `silent`, `endless`, `loop`, `session`) it misbehaves.
 
 use postgate_sdk::hook::{Message, MessageVerdict, Recipient};
 use postgate_sdk::{Mailbox, Parameter, Reply, Verdict, export, mail_data, metrics, session, transaction};
@@ -50,6 +50,9 @@ impl incoming_handler::Guest for Wasi {
                 let wrong = metrics::gauge("queue_total", &[], 1.5);
                 respond(out, &format!("{counted:?} {observed:?} {set:?} {}", wrong.is_err()));
             }
+            "hoard" => respond(out, &hoard()),
+            "fields-300" => respond(out, &fields(300)),
+            "fields-500" => respond(out, &fields(500)),
             "many" => {
                 let all = (0..300).map(|n| metrics::count("many", &[("n".to_owned(), n.to_string())], 1));
                 respond(out, &all.filter(Result::is_ok).count().to_string());
@@ -68,6 +71,32 @@ impl incoming_handler::Guest for Wasi {
             }
         }
     }
+}
+
+/// How much the host keeps for requests that are never sent: octets of 20 bodies.
+fn hoard() -> String {
+    let mut kept = Vec::new();
+    let mut octets = 0;
+    for _ in 0..20 {
+        let request = OutgoingRequest::new(Fields::new());
+        let Ok(body) = request.body() else { return "no body".to_owned() };
+        let Ok(stream) = body.write() else { return "no stream".to_owned() };
+        while let Ok(room @ 1..) = stream.check_write() {
+            let room = room.min(1 << 20) as usize;
+            if stream.write(&vec![b'x'; room]).is_err() {
+                break;
+            }
+            octets += room;
+        }
+        kept.push((stream, body, request));
+    }
+    octets.to_string()
+}
+
+/// So many fields, each of more than 100 octets.
+fn fields(count: u32) -> String {
+    let fields = Fields::new();
+    (0..count).filter(|n| fields.append(&format!("x-{n}"), &[b'x'; 100]).is_ok()).count().to_string()
 }
 
 /// How many octets the request's body has.
