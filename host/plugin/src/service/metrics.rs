@@ -150,7 +150,8 @@ fn check(name: &str, labels: &[(String, String)], kind: Kind) -> Result<(), Serv
     if let Some(what) = unconventional(name) {
         return invalid(what);
     }
-    if kind != Kind::Counter && RESERVED_ENDS.iter().any(|end| name.ends_with(end)) {
+    // With what stands before it, `total` ends so too.
+    if kind != Kind::Counter && RESERVED_ENDS.iter().any(|end| format!("_{name}").ends_with(end)) {
         return invalid("names that end in _total, _bucket, _sum or _count are taken by the format");
     }
     if labels.len() > MAX_LABELS {
@@ -193,7 +194,7 @@ fn is_derived_unit(word: &str) -> bool {
     let is_prefixed = |prefix: &&str| {
         word.strip_prefix(prefix).is_some_and(|unit| BASE_UNITS.contains(&unit) || OTHER_UNITS.contains(&unit))
     };
-    OTHER_UNITS.contains(&word) || UNIT_PREFIXES.iter().any(|prefix| is_prefixed(prefix))
+    OTHER_UNITS.contains(&word) || UNIT_PREFIXES.iter().any(is_prefixed)
 }
 
 fn is_name(text: &str) -> bool {
@@ -259,7 +260,7 @@ mod tests {
         for name in ["a_seconds", "bytes", "mails", "thermometers", "counters"] {
             assert!(check(name, &[], Kind::Gauge).is_ok(), "{name}");
         }
-        for name in ["a_total", "a_sum", "a_count", "a_bucket"] {
+        for name in ["a_total", "a_sum", "a_count", "a_bucket", "total", "count"] {
             assert!(check(name, &[], Kind::Gauge).is_err(), "{name}");
         }
         for labels in [

@@ -139,7 +139,7 @@ fn nasty() -> String {
     for name in names {
         all.push(metrics::count(name, &[], 1));
         all.push(metrics::gauge(name, &[], -0.0));
-        all.push(metrics::observe(name, &[], 1e300));
+        all.push(metrics::observe(&format!("h{name}"), &[], 1e300));
     }
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     for value in values {

@@ -251,6 +251,10 @@ impl hyper::body::Body for Arriving {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
         let this = &mut *self;
+        // First, because a peer that sends without an end, and says nothing with it, leaves no turn for the clock behind it.
+        if this.late.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(Failed::Timeout)));
+        }
         let mut polled = Pin::new(&mut this.body).poll_frame(cx);
         if polled.is_pending() && !this.over {
             this.over = this.driver().is_none_or(|driver| driver.as_mut().poll(cx).is_ready());
@@ -275,10 +279,7 @@ impl hyper::body::Body for Arriving {
                 }
                 Poll::Ready(None)
             }
-            Poll::Pending => match this.late.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(Some(Err(Failed::Timeout))),
-                Poll::Pending => Poll::Pending,
-            },
+            Poll::Pending => Poll::Pending,
         }
     }
 
