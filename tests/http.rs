@@ -3,7 +3,7 @@
 
 use crate::support::certificates::Authority;
 use crate::support::http::{Peer, Server};
-use crate::support::{self, Gateway, load, log, one_chain, plugin};
+use crate::support::{self, Gateway, load, one_chain, plugin};
 
 /// A gateway whose only plugin is this guest.
 fn gateway(guest: &str, grants: &str, more: &str) -> Gateway {
@@ -111,87 +111,6 @@ fn what_the_grant_does_not_name_is_refused() {
     }
 }
 
-/// Everything is in `allow`, and nothing in `private`: the address alone decides, where it stands and where a name leads to it.
-#[test]
-fn addresses_that_are_nobodys_business_are_not_dialled() {
-    let peer = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    let port = peer.address.port();
-    let grant = format!(
-        "[\"log\", {{ secrets = {{}} }}, {{ http = {{ allow = [\"http://0.0.0.0/0:{port}\", \"http://[::/0]:{port}\", \"http://localhost:{port}\", \
-         \"http://*.localhost:{port}\"] }} }}]"
-    );
-    let gateway = gateway("http-client", &grant, "");
-    for host in [
-        "127.0.0.1",
-        "127.1.2.3",
-        "0.0.0.0",
-        "10.0.0.1",
-        "100.64.0.1",
-        "169.254.169.254",
-        "172.16.0.1",
-        "192.168.0.1",
-        "192.0.2.1",
-        "198.18.0.1",
-        "224.0.0.1",
-        "255.255.255.255",
-        "[::1]",
-        "[::]",
-        "[::ffff:127.0.0.1]",
-        "[::127.0.0.1]",
-        "[64:ff9b::7f00:1]",
-        "[64:ff9b:1::1]",
-        "[2002:7f00:1::]",
-        "[2001:0:7f00:1::]",
-        "[fe80::1]",
-        "[fd00::1]",
-        "[ff02::1]",
-        "[2001:db8::1]",
-        "localhost",
-    ] {
-        let told = told(&gateway, &format!("X-Fetch: GET http://{host}:{port}/"));
-        assert!(told.starts_with("denied ") && told.contains("neither global"), "{host}: {told}");
-    }
-    // What only some resolvers take for an address is a name for us, and not in `allow`.
-    for host in ["2130706433", "0x7f.1", "127.1", "0177.0.0.1"] {
-        check(&gateway, &format!("X-Fetch: GET http://{host}:{port}/"), "denied ");
-    }
-    assert!(peer.heads.lock().unwrap().is_empty());
-}
-
-#[test]
-fn servers_that_misbehave() {
-    let check_peer = |peer: &Peer, expected: &[&str]| {
-        let gateway = local(peer.address.port(), ", timeout = \"1 s\", response-octets = 1000");
-        let told = told(&gateway, &format!("X-Fetch: GET http://{}/", peer.address));
-        assert!(expected.iter().any(|expected| told.starts_with(expected)), "{expected:?}: {told}");
-    };
-    let silent = Peer::start(|stream| {
-        let _ = std::io::Read::read(stream, &mut [0]);
-        false
-    });
-    check_peer(&silent, &["timeout"]);
-    let slow = Peer::start(|stream| {
-        let begun = std::io::Write::write_all(stream, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx");
-        let _ = begun.and_then(|()| std::io::Read::read(stream, &mut [0]));
-        false
-    });
-    check_peer(&slow, &["timeout"]);
-    check_peer(&Peer::endless("HTTP/1.1 200 OK\r\n", "X-Again: 0123456789\r\n"), &["too-large", "protocol"]);
-    check_peer(&Peer::endless("HTTP/1.1 200 OK\r\nX: ", "0123456789"), &["too-large", "protocol"]);
-    check_peer(&Peer::endless("", "HTTP/1.1 103 Early Hints\r\n\r\n"), &["timeout", "protocol"]);
-    check_peer(&Peer::endless("HTTP/1.1 200 OK\r\nContent-Length: 107374182400\r\n\r\n", "0123456789"), &["too-large"]);
-    check_peer(&Peer::endless("HTTP/1.1 200 OK\r\n\r\n", "0123456789"), &["too-large"]);
-    let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    check_peer(&Peer::endless(chunks, "a\r\n0123456789\r\n"), &["too-large"]);
-    check_peer(&Peer::endless(chunks, "nonsense\r\n"), &["protocol", "connection"]);
-    check_peer(&Peer::answering("220 mx.example.org ESMTP\r\n"), &["protocol"]);
-    check_peer(&Peer::start(|_| false), &["protocol", "connection"]);
-    check_peer(
-        &Peer::answering("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"),
-        &["302 0"],
-    );
-}
-
 #[test]
 fn connections_are_used_again() {
     let peer = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
@@ -288,7 +207,7 @@ fn wasi_http_has_the_same_rules() {
 }
 
 #[test]
-fn secrets_are_read_or_signed_with_and_never_logged() {
+fn secrets_are_read_or_signed_with() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("secret");
     std::fs::write(&file, "Jefe\n").unwrap();
@@ -303,12 +222,6 @@ fn secrets_are_read_or_signed_with_and_never_logged() {
     check(&gateway, "X-Sign: shut what do ya want for nothing?", signature);
     check(&gateway, "X-Sign: open what do ya want for nothing?", signature);
     check(&gateway, "X-Sign: other x", "denied ");
-    let lines = log::lines(&["secret read"]);
-    assert!(!lines.is_empty());
-    for line in lines {
-        let line = line.to_string();
-        assert!(line.contains("***") && !line.contains("Jefe"), "{line}");
-    }
 }
 
 #[test]

@@ -94,6 +94,100 @@ fn modifications() {
     assert!(message.ends_with(expected), "{message}");
 }
 
+/// Each by itself: what becomes of the message, and of its envelope.
+#[test]
+fn each_modification() {
+    let before = ["Subject: hello", "X-A: 1", "X-B: 2", "X-A: 3"];
+    let header = |fields: &[&str]| format!("{}\r\n\r\nbody\r\n", fields.join("\r\n"));
+    let same = header(&before);
+    let rows = [
+        (
+            json!({ "type": "insertHeader", "index": 0, "name": "X-I", "value": "i" }),
+            header(&["X-I: i", before[0], before[1], before[2], before[3]]),
+        ),
+        (
+            json!({ "type": "insertHeader", "index": 2, "name": "X-I", "value": "i" }),
+            header(&[before[0], before[1], "X-I: i", before[2], before[3]]),
+        ),
+        (
+            json!({ "type": "insertHeader", "index": 99, "name": "X-I", "value": "i" }),
+            header(&[before[0], before[1], before[2], before[3], "X-I: i"]),
+        ),
+        (
+            json!({ "type": "insertHeader", "index": 0, "name": "X-I", "value": "a\nEvil: b" }),
+            header(&["X-I: a\r\n\tEvil: b", before[0], before[1], before[2], before[3]]),
+        ),
+        (
+            json!({ "type": "addHeader", "name": "X-New", "value": " n\r\n" }),
+            header(&[before[0], before[1], before[2], before[3], "X-New: n"]),
+        ),
+        (
+            json!({ "type": "changeHeader", "index": 1, "name": "x-a", "value": "11" }),
+            header(&[before[0], "X-A: 11", before[2], before[3]]),
+        ),
+        (json!({ "type": "changeHeader", "index": 2, "name": "X-A", "value": "" }), header(&before[..3])),
+        (json!({ "type": "changeHeader", "index": 9, "name": "X-A", "value": "x" }), same.clone()),
+        (json!({ "type": "deleteHeader", "index": 1, "name": "X-A" }), header(&[before[0], before[2], before[3]])),
+        (json!({ "type": "deleteHeader", "index": 2, "name": "x-a" }), header(&before[..3])),
+        (json!({ "type": "deleteHeader", "index": 3, "name": "X-A" }), same.clone()),
+        (json!({ "type": "deleteHeader", "index": 1, "name": "X-None" }), same.clone()),
+        (json!({ "type": "replaceContents", "value": "" }), format!("{}\r\n\r\n", before.join("\r\n"))),
+        (json!({ "type": "replaceContents", "value": "one\r\n.two" }), same.replace("body", "one\r\n.two")),
+        (json!({ "type": "changeFrom", "value": "<>" }), same.clone()),
+        (json!({ "type": "addRecipient", "value": "<bob@example.org>" }), same.clone()),
+        (json!({ "type": "addRcpt", "value": "bob@example.org" }), same.clone()),
+        (json!({ "type": "deleteRecipient", "value": "bob@example.org" }), same),
+    ];
+    for (modification, expected) in rows {
+        let server = server(&json!({ "action": "accept", "modifications": [modification] }));
+        let gateway = Gateway::start(&config(server.port, "x", ""));
+        let reply = send(&gateway);
+        assert!(reply.starts_with("250 "), "{modification}: {reply}");
+        let messages = gateway.messages("mail/example.org/alice");
+        let [message] = &messages[..] else { panic!("{modification}: {messages:?}") };
+        assert!(message.ends_with(&format!("\r\n{expected}")), "{modification}: {message:?}, expected {expected:?}");
+        let reverse_path = if modification["value"] == "<>" { "<>" } else { "<sender@example.net>" };
+        assert!(message.starts_with(&format!("Return-Path: {reverse_path}\r\n")), "{modification}: {message}");
+        let is_added = modification["type"].as_str().is_some_and(|kind| kind.starts_with("add") && kind != "addHeader");
+        assert_eq!(gateway.messages("mail/example.org/bob").len(), usize::from(is_added), "{modification}");
+    }
+}
+
+/// Those that would break the message or its envelope.
+#[test]
+fn modifications_that_can_not_be_made() {
+    for modification in [
+        json!({ "type": "insertHeader", "index": 0, "name": "not a name", "value": "i" }),
+        json!({ "type": "insertHeader", "index": 0, "name": "X:Y", "value": "i" }),
+        json!({ "type": "insertHeader", "index": -1, "name": "X", "value": "i" }),
+        json!({ "type": "addHeader", "name": "", "value": "n" }),
+        json!({ "type": "addHeader", "name": "X\r\nY", "value": "n" }),
+        json!({ "type": "changeHeader", "index": 1, "name": "X-A", "value": "\u{0}" }),
+        json!({ "type": "replaceContents", "value": "\u{0}" }),
+        json!({ "type": "changeFrom", "value": "nobody" }),
+        json!({ "type": "addRecipient", "value": "a@b\r\nX: y" }),
+        json!({ "type": "addRecipient", "value": "<>" }),
+        json!({ "type": "deleteRecipient", "value": "" }),
+        json!({ "type": "encrypt", "value": "" }),
+        json!({ "type": "addHeader", "name": "X" }),
+    ] {
+        let server = server(&json!({ "action": "accept", "modifications": [modification] }));
+        let gateway = Gateway::start(&config(server.port, "x", ""));
+        let reply = send(&gateway);
+        assert!(reply.starts_with("451 4.3.5"), "{modification}: {reply}");
+        assert!(gateway.messages("mail/example.org/alice").is_empty(), "{modification}");
+    }
+}
+
+/// Larger than `max-octets`: refused, and the filter is not asked.
+#[test]
+fn a_message_over_the_bound_is_refused() {
+    let server = server(&json!({ "action": "accept" }));
+    let gateway = Gateway::start(&config(server.port, "x", "max-octets = 20"));
+    let reply = send(&gateway);
+    assert!(reply.starts_with("552 5.3.4"), "{reply}");
+}
+
 #[test]
 fn what_can_not_be_done_is_undone() {
     let server = server(&json!({ "action": "accept", "modifications": [

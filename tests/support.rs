@@ -8,6 +8,7 @@ pub(crate) mod mailbox;
 pub(crate) mod nameserver;
 pub(crate) mod process;
 pub(crate) mod program;
+pub(crate) mod rebinding;
 pub(crate) mod recorded;
 
 use std::collections::BTreeMap;

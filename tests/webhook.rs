@@ -55,6 +55,88 @@ fn a_message_is_posted_and_signed() {
     assert_eq!(body["raw"], "U3ViamVjdDogaGVsbG8NClgtVHdvOiAxDQpYLVR3bzogMg0KDQpib2R5DQo=");
 }
 
+/// The host takes the message apart: texts decoded, attachments named.
+#[test]
+fn parts_are_told() {
+    let (mut server, secret) = (Server::start(), secret());
+    let more = "raw = false\nheaders = { x-tenant = \"one\" }";
+    let gateway = Gateway::start(&config(server.port, "/", more, secret.path()));
+    let message = [
+        "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=",
+        "MIME-Version: 1.0",
+        "Content-Type: multipart/mixed; boundary=m",
+        "",
+        "--m",
+        "Content-Type: multipart/alternative; boundary=a",
+        "",
+        "--a",
+        "Content-Type: text/plain; charset=iso-8859-1",
+        "Content-Transfer-Encoding: quoted-printable",
+        "",
+        "caf=E9",
+        "--a",
+        "Content-Type: text/html; charset=utf-8",
+        "Content-Transfer-Encoding: base64",
+        "",
+        "PGI+aGk8L2I+",
+        "--a--",
+        "--m",
+        "Content-Type: application/pdf; name=x.pdf",
+        "Content-Disposition: attachment; filename=\"bill \\\"1\\\".pdf\"",
+        "Content-Transfer-Encoding: base64",
+        "",
+        "AAEC",
+        "--m",
+        "Content-Type: text/plain",
+        "Content-Disposition: attachment; filename=note.txt",
+        "",
+        "note",
+        "--m--",
+    ];
+    let reply = send(&gateway, &message.join("\r\n"));
+    assert!(reply.starts_with("250 "), "{reply}");
+    let request = server.told();
+    assert_eq!(request["headers"]["x-tenant"], "one");
+    assert_eq!(request["headers"]["x-postgate-signature"], Value::Null);
+    let body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body["version"], 1);
+    assert_eq!(body["subject"], "Gr\u{fc}\u{df}e");
+    assert_eq!(body["text"].as_str().map(str::trim_end), Some("caf\u{e9}"));
+    assert_eq!(body["html"].as_str().map(str::trim_end), Some("<b>hi</b>"));
+    assert_eq!(body["raw"], Value::Null);
+    assert_eq!(body["size"], message.join("\r\n").len() + 2);
+    let attachments = body["attachments"].as_array().unwrap();
+    let told: Vec<_> =
+        attachments.iter().map(|each| (each["type"].clone(), each["name"].clone(), each["size"].clone())).collect();
+    assert_eq!(
+        told,
+        [
+            (json!("application/pdf"), json!("bill \"1\".pdf"), json!(3)),
+            (json!("text/plain"), json!("note.txt"), json!(4)),
+        ]
+    );
+    // The listener, and the ends of the connection.
+    assert_eq!(body["listener"], "smtp");
+    assert_eq!((&body["identity"], &body["tls"]), (&Value::Null, &Value::Null));
+    assert!(body["timestamp"].as_u64().is_some_and(|seconds| seconds > 1_700_000_000), "{body}");
+}
+
+/// Recipients of other domains are somebody else's.
+#[test]
+fn others_mail_is_left_to_others() {
+    let (mut server, secret) = (Server::start(), secret());
+    let text = config(server.port, "/", "", secret.path())
+        .replace("domains = [\"example.org\"]", "domains = [\"example.net\"]");
+    let gateway = Gateway::start(&text);
+    let reply = send(&gateway, "Subject: x\r\n\r\nbody");
+    assert!(reply.starts_with("451 4.3.0"), "nobody delivers it: {reply}");
+    drop(gateway);
+    let gateway = Gateway::start(&config(server.port, "/", "", secret.path()));
+    send(&gateway, "Subject: y\r\n\r\nbody");
+    let body: Value = serde_json::from_str(server.told()["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body["subject"], "y", "the first message was posted");
+}
+
 #[test]
 fn what_responses_mean() {
     let secret = secret();

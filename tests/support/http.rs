@@ -1,10 +1,12 @@
 //! HTTP servers to speak to: Python's own, and one that answers with whatever octets a test wants.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -56,6 +58,8 @@ pub(crate) struct Peer {
     pub address: SocketAddr,
     /// The heads of the requests so far, with the number of the connection.
     pub heads: Arc<Mutex<Vec<(usize, String)>>>,
+    /// Octets that somebody has taken from one that is endless.
+    pub sent: Arc<AtomicU64>,
 }
 
 impl Peer {
@@ -79,7 +83,7 @@ impl Peer {
                 });
             }
         });
-        Self { address, heads }
+        Self { address, heads, sent: Arc::default() }
     }
 
     /// Answers each request with these octets.
@@ -89,11 +93,47 @@ impl Peer {
 
     /// Writes these octets, again and again, as long as somebody reads.
     pub(crate) fn endless(begin: &'static str, again: &'static str) -> Self {
-        Self::start(move |stream| {
-            let mut written = stream.write_all(begin.as_bytes());
-            while written.is_ok() {
-                written = stream.write_all(again.as_bytes());
+        let sent = Arc::new(AtomicU64::new(0));
+        let count = sent.clone();
+        let again = again.repeat(4096 / again.len());
+        let peer = Self::start(move |stream| {
+            let mut written = stream.write(begin.as_bytes());
+            while let Ok(octets) = written {
+                count.fetch_add(octets as u64, Ordering::Relaxed);
+                written = stream.write(again.as_bytes());
             }
+            false
+        });
+        Self { sent, ..peer }
+    }
+
+    /// Writes these octets, and then nothing until the other side goes.
+    pub(crate) fn stalling(octets: &'static str) -> Self {
+        Self::start(move |stream| {
+            let begun = stream.write_all(octets.as_bytes());
+            let _ = begun.and_then(|()| stream.read(&mut [0]));
+            false
+        })
+    }
+
+    /// Writes these octets, and then one after the other, with a pause before each, until the other side goes.
+    pub(crate) fn dripping(begin: &'static str, drop: &'static str) -> Self {
+        Self::start(move |stream| {
+            let pause = stream.set_read_timeout(Some(Duration::from_millis(20)));
+            let mut written = pause.and_then(|()| stream.write_all(begin.as_bytes()));
+            // Nothing comes: that is the pause.
+            while written.is_ok() && !matches!(stream.read(&mut [0]), Ok(0)) {
+                written = stream.write_all(drop.as_bytes());
+            }
+            false
+        })
+    }
+
+    /// Writes these octets, and goes.
+    pub(crate) fn leaving(octets: &'static str) -> Self {
+        Self::start(move |stream| {
+            // It is read to the end, or what is written might be lost in a reset.
+            let _ = stream.write_all(octets.as_bytes()).and_then(|()| stream.shutdown(Shutdown::Write));
             false
         })
     }

@@ -264,10 +264,16 @@ impl Config {
     }
 
     /// As `problem`, with a setting of one of a listener's certificates: `key` is `chain` or `key`.
-    pub(crate) fn certificate_problem(&self, listener: &str, n: usize, key: &str, message: String) -> Problem {
+    pub(crate) fn certificate_problem(
+        &self,
+        (kind, listener): (&str, &str),
+        n: usize,
+        key: &str,
+        message: String,
+    ) -> Problem {
         let n = n.to_string();
-        let own = ["listener", listener, "certificates", &n, key];
-        if self.origins.has(&["listener", listener, "certificates"].map(Step::from)) {
+        let own = [kind, listener, "certificates", &n, key];
+        if self.origins.has(&[kind, listener, "certificates"].map(Step::from)) {
             self.problem(&own, message)
         } else {
             self.problem(&["tls", "certificates", &n, key], message)

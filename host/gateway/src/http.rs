@@ -1,4 +1,4 @@
-//! Incoming HTTP/1.1 (RFC 9112): requests to plugins that export `wasi:http/incoming-handler`, and the gateway's metrics.
+//! Incoming HTTP/1.1 (RFC 9112), in clear or below TLS: requests to plugins that export `wasi:http/incoming-handler`, and the gateway's metrics.
 //!
 //! Each request is answered by a fresh instance. The gateway adds no banner, and of a plugin that fails the client learns a status and nothing else.
 
@@ -16,7 +16,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use postgate_plugin::{Plugin, SessionFacts, Unanswered, exposition};
+use postgate_plugin::{Plugin, SessionFacts, TlsLayer, Unanswered, exposition};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -26,6 +27,7 @@ use self::patient::Patient;
 use crate::config::HttpLimits;
 use crate::figures::{self, Figures};
 use crate::id;
+use crate::tls::Tls;
 
 /// One HTTP listener, shared by its connections.
 pub(crate) struct HttpDoor {
@@ -33,6 +35,7 @@ pub(crate) struct HttpDoor {
     /// Our name.
     pub(crate) hostname: Arc<str>,
     pub(crate) bind: Vec<SocketAddr>,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) mounts: Vec<Mounted>,
     pub(crate) limits: HttpLimits,
 }
@@ -53,6 +56,14 @@ pub(crate) enum Target {
 pub(crate) struct Observed {
     pub(crate) plugins: Vec<Arc<Plugin>>,
     pub(crate) listeners: Vec<Arc<Figures>>,
+}
+
+/// The ends of a connection, and what is between them.
+#[derive(Clone)]
+struct Ends {
+    remote: SocketAddr,
+    local: SocketAddr,
+    tls: Option<TlsLayer>,
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -107,6 +118,29 @@ impl HttpDoor {
 
     async fn connection(self: Arc<Self>, stream: TcpStream, remote: SocketAddr, mut stop: watch::Receiver<bool>) {
         let Ok(local) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else { return };
+        let Some(tls) = &self.tls else {
+            return self.speak(stream, Ends { remote, local, tls: None }, stop).await;
+        };
+        // Who is in a handshake when all ends has sent no request.
+        let stopping = async { drop(stop.wait_for(|stop| *stop).await) };
+        let shaken = tokio::select! {
+            shaken = tls.handshake(stream) => shaken,
+            () = stopping => return,
+        };
+        match shaken {
+            Ok((stream, peer)) => {
+                self.clone().speak(stream, Ends { remote, local, tls: Some(peer.layer) }, stop).await;
+            }
+            Err(error) => tracing::info!(http = &*self.name, %remote, ?error, "TLS handshake failed"),
+        }
+    }
+
+    /// Requests, one after the other, until the connection ends.
+    async fn speak<S>(self: Arc<Self>, stream: S, ends: Ends, mut stop: watch::Receiver<bool>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let remote = ends.remote;
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -116,8 +150,8 @@ impl HttpDoor {
             .auto_date_header(true);
         let door = self.clone();
         let service = service_fn(move |request| {
-            let door = door.clone();
-            async move { Ok::<_, std::convert::Infallible>(door.answer(request, remote, local).await) }
+            let (door, ends) = (door.clone(), ends.clone());
+            async move { Ok::<_, std::convert::Infallible>(door.answer(request, ends).await) }
         });
         let mut connection = std::pin::pin!(
             builder.serve_connection(TokioIo::new(Patient::new(stream, self.limits.patience.0)), service)
@@ -135,7 +169,8 @@ impl HttpDoor {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>, remote: SocketAddr, local: SocketAddr) -> Answer {
+    async fn answer(&self, request: Request<Incoming>, ends: Ends) -> Answer {
+        let Ends { remote, local, tls } = ends;
         let id = id::session();
         let (method, path) = (request.method().clone(), request.uri().path().len());
         let answer = match self.mount(&request) {
@@ -149,7 +184,7 @@ impl HttpDoor {
                     remote,
                     local,
                     hello: None,
-                    tls: None,
+                    tls,
                     identity: None,
                     early_talker: false,
                     illegal_pipelining: 0,

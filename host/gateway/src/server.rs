@@ -42,7 +42,8 @@ impl Server {
         let mut ports = Vec::new();
         let mut all_callers = Vec::new();
         let mut problems = Vec::new();
-        let layers = site.doors.iter().filter_map(|door| door.tls.clone()).collect();
+        let layers = site.doors.iter().filter_map(|door| door.tls.clone());
+        let layers = layers.chain(site.http.iter().filter_map(|door| door.tls.clone())).collect();
         let watch = Watch::new(layers, config.certificate_check.0);
         for door in site.doors {
             let door = Arc::new(door);

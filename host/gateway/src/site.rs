@@ -24,7 +24,7 @@ use crate::into;
 use crate::relays;
 use crate::secrets;
 use crate::stage::House;
-use crate::tls::{self, Finding, Setting, Tls};
+use crate::tls::{self, Finding, Setting, Spoken, Tls};
 
 /// Everything that listeners need to serve.
 pub struct Site {
@@ -109,6 +109,8 @@ impl Site {
             }
         }
         let (mut tls, mut warnings) = layers(config, &mut problems);
+        let (mut http_tls, http_warnings) = http_layers(config, &mut problems);
+        warnings.extend(http_warnings);
         warnings.extend(exposed);
         if !problems.is_empty() {
             return Err(Problems::new(problems));
@@ -127,7 +129,7 @@ impl Site {
                 Some(door(name, config, listener, chains.get(&listener.chain)?, tls.remove(name), &guesses))
             })
             .collect();
-        let http = mounted(config, &plugins, &doors)?;
+        let http = mounted(config, &plugins, &doors, &mut http_tls)?;
         Ok(Self { plugins, chains, warnings, doors, http })
     }
 }
@@ -246,28 +248,55 @@ fn locked(config: &Config, chains: &BTreeMap<String, Arc<Chain>>) -> Vec<Problem
 }
 
 /// The TLS of the listeners that have one, by name, and what is worth a warning about it.
-fn layers(config: &Config, problems: &mut Vec<Problem>) -> (BTreeMap<String, Arc<Tls>>, Vec<Problem>) {
-    let (mut layers, mut warnings) = (BTreeMap::new(), Vec::new());
+fn layers(config: &Config, problems: &mut Vec<Problem>) -> (Layers, Vec<Problem>) {
+    let (mut layers, mut warnings) = (Layers::new(), Vec::new());
     for (name, listener) in &config.listeners {
         let Some(settings) = &listener.tls else { continue };
-        match Tls::load(name, settings, listener.limits.handshake_patience.0) {
-            Ok((tls, findings)) => {
-                layers.insert(name.clone(), Arc::new(tls));
-                add(&mut warnings, config, name, findings);
-            }
-            Err(findings) => add(problems, config, name, findings),
-        }
+        let loaded = Tls::load(name, Spoken::Mail, settings, listener.limits.handshake_patience.0);
+        layer(config, ("listener", name), loaded, (&mut layers, &mut warnings), problems);
     }
     (layers, warnings)
 }
 
+/// As `layers`, of the HTTP listeners.
+fn http_layers(config: &Config, problems: &mut Vec<Problem>) -> (Layers, Vec<Problem>) {
+    let (mut layers, mut warnings) = (Layers::new(), Vec::new());
+    for (name, listener) in &config.http {
+        let Some(settings) = &listener.tls else { continue };
+        let loaded = Tls::load(name, Spoken::Http, settings, listener.limits.patience.0);
+        layer(config, ("http", name), loaded, (&mut layers, &mut warnings), problems);
+    }
+    (layers, warnings)
+}
+
+/// By the listener's name.
+type Layers = BTreeMap<String, Arc<Tls>>;
+
+fn layer(
+    config: &Config,
+    listener: (&str, &str),
+    loaded: Result<(Tls, Vec<Finding>), Vec<Finding>>,
+    (layers, warnings): (&mut Layers, &mut Vec<Problem>),
+    problems: &mut Vec<Problem>,
+) {
+    match loaded {
+        Ok((tls, findings)) => {
+            layers.insert(listener.1.to_owned(), Arc::new(tls));
+            add(warnings, config, listener, findings);
+        }
+        Err(findings) => add(problems, config, listener, findings),
+    }
+}
+
 /// Adds findings at their settings; one about common certificates is told once, not for each listener.
-fn add(problems: &mut Vec<Problem>, config: &Config, listener: &str, findings: Vec<Finding>) {
+fn add(problems: &mut Vec<Problem>, config: &Config, listener: (&str, &str), findings: Vec<Finding>) {
     for Finding { setting, message } in findings {
         let problem = match setting {
             Setting::Chain(n) => config.certificate_problem(listener, n, "chain", message),
             Setting::Key(n) => config.certificate_problem(listener, n, "key", message),
-            Setting::ClientAuthorities => config.problem(&["listener", listener, "client-certificates", "ca"], message),
+            Setting::ClientAuthorities => {
+                config.problem(&[listener.0, listener.1, "client-certificates", "ca"], message)
+            }
         };
         if !problems.iter().any(|known| known.to_string() == problem.to_string()) {
             problems.push(problem);
@@ -334,6 +363,7 @@ fn mounted(
     config: &Config,
     plugins: &BTreeMap<String, Arc<Plugin>>,
     doors: &[Door],
+    tls: &mut Layers,
 ) -> Result<Vec<HttpDoor>, Problems> {
     let mut problems = Vec::new();
     let mut http = Vec::new();
@@ -362,6 +392,7 @@ fn mounted(
             name: name.as_str().into(),
             hostname: config.hostname.as_str().into(),
             bind,
+            tls: tls.remove(name),
             mounts,
             limits,
         });

@@ -218,7 +218,8 @@ impl Stage {
             // Attempts that were made at the same time as those that shut the network out are not answered either.
             Authentication::Identity(_) if self.is_shut() => Answer::AuthenticationUnavailable,
             Authentication::Identity(name) => {
-                tracing::info!(session = self.run.session().id, identity = ?name, "authenticated");
+                let identity = self.run.redacted(name.clone());
+                tracing::info!(session = self.run.session().id, ?identity, "authenticated");
                 let mechanism = mechanism.name().to_owned();
                 self.run.session().identity = Some(ClientIdentity { name, mechanism });
                 Answer::Authenticated
@@ -374,7 +375,8 @@ impl Stage {
                 Answer::Close(reply)
             }
             MessageDecision::Discard { plugin, reason } => {
-                tracing::info!(transaction = id, plugin, reason = ?reason, "message discarded");
+                let reason = self.run.redacted(reason);
+                tracing::info!(transaction = id, plugin, ?reason, "message discarded");
                 self.run.observe(Event::TransactionDiscarded).await;
                 Answer::Reply(replies::taken(&id))
             }
@@ -404,10 +406,12 @@ impl Stage {
                 Fate::Delivered => tracing::info!(transaction = id, recipient, plugin, "delivered"),
                 Fate::Quarantined(label) => tracing::info!(transaction = id, recipient, plugin, label, "quarantined"),
                 Fate::Failed(reply) => {
-                    tracing::info!(transaction = id, recipient, plugin, reply = reply.to_string(), "delivery failed")
+                    let reply = self.run.redacted(reply.to_string());
+                    tracing::info!(transaction = id, recipient, plugin, reply, "delivery failed")
                 }
                 Fate::Deferred(reply) => {
-                    tracing::info!(transaction = id, recipient, plugin, reply = reply.to_string(), "delivery deferred")
+                    let reply = self.run.redacted(reply.to_string());
+                    tracing::info!(transaction = id, recipient, plugin, reply, "delivery deferred")
                 }
             }
         }

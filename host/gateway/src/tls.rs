@@ -32,11 +32,32 @@ use stamp::Stamp;
 /// The TLS of one listener.
 pub(crate) struct Tls {
     listener: Arc<str>,
+    spoken: Spoken,
     settings: config::Tls,
     patience: Duration,
     current: RwLock<Arc<ServerConfig>>,
     /// The files as they were when they were last loaded, or could not be.
     seen: Mutex<Vec<Stamp>>,
+}
+
+/// What is spoken below TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spoken {
+    /// SMTP or LMTP.
+    Mail,
+    /// HTTP/1.1.
+    Http,
+}
+
+impl Spoken {
+    /// What a client may want to speak (RFC 7301). One that offers other protocols only has been led here by somebody else, and gets no
+    /// session: no_application_protocol.
+    const fn protocols(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Mail => &[b"smtp", b"lmtp"],
+            Self::Http => &[b"http/1.1"],
+        }
+    }
 }
 
 /// What is wrong with a file, or worth a word.
@@ -59,13 +80,14 @@ impl Tls {
     /// Loads the files. Also what about them is worth a warning; else all that is wrong.
     pub(crate) fn load(
         listener: &str,
+        spoken: Spoken,
         settings: &config::Tls,
         patience: Duration,
     ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let seen = Mutex::new(stamp::of(settings));
-        let (server, warnings) = server_config(settings)?;
+        let (server, warnings) = server_config(spoken, settings)?;
         let current = RwLock::new(Arc::new(server));
-        let tls = Self { listener: listener.into(), settings: settings.clone(), patience, current, seen };
+        let tls = Self { listener: listener.into(), spoken, settings: settings.clone(), patience, current, seen };
         tls.warn(&warnings);
         Ok((tls, warnings))
     }
@@ -87,7 +109,7 @@ impl Tls {
             return;
         }
         let listener = &*self.listener;
-        match server_config(&self.settings) {
+        match server_config(self.spoken, &self.settings) {
             Ok((server, warnings)) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(server);
                 tracing::info!(listener, certificates = self.settings.certificates.len(), "certificates loaded");
@@ -118,7 +140,7 @@ pub(crate) enum Reason {
     Period,
 }
 
-fn server_config(settings: &config::Tls) -> Result<(ServerConfig, Vec<Finding>), Vec<Finding>> {
+fn server_config(spoken: Spoken, settings: &config::Tls) -> Result<(ServerConfig, Vec<Finding>), Vec<Finding>> {
     let provider = Arc::new(default_provider());
     let loaded = Loaded::from_files(&settings.certificates, &provider);
     let clients = settings.client_certificates.as_ref().map(|clients| verifier(clients, &provider)).transpose();
@@ -140,7 +162,7 @@ fn server_config(settings: &config::Tls) -> Result<(ServerConfig, Vec<Finding>),
     let mut server = builder.with_cert_resolver(Arc::new(ByName::new(keys)));
     // All suites are good ones; ours come with those first that this machine is quick at, and a client can't choose the slowest.
     server.ignore_client_order = true;
-    server.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
+    server.alpn_protocols = spoken.protocols().iter().map(|name| name.to_vec()).collect();
     server.session_storage = ServerSessionMemoryCache::new(RESUMABLE_SESSIONS);
     // Without random octets for its keys there are no tickets, and TLS 1.2 has its cache.
     if let Ok(ticketer) = Ticketer::new() {
@@ -165,10 +187,6 @@ fn verifier(settings: &config::ClientCertificates, provider: &Arc<CryptoProvider
     };
     builder.build().map_err(|error| wrong(format!("{}: {error}", settings.ca.display())))
 }
-
-/// What a client may want to speak (RFC 7301). One that offers other protocols only has been led here by somebody else, and gets no
-/// session: no_application_protocol.
-const PROTOCOLS: [&[u8]; 2] = [b"smtp", b"lmtp"];
 
 /// TLS 1.2 sessions that are remembered for clients without tickets.
 const RESUMABLE_SESSIONS: usize = 1024;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::component::Plugin;
 use crate::failure::OnFailure;
 use crate::hook::{Hook, HookSet};
+use crate::service::secrets::Redactor;
 
 /// One plugin's place in a chain.
 pub struct Entry {
@@ -19,6 +20,7 @@ pub struct Chain {
     name: String,
     entries: Vec<Entry>,
     order: [Vec<usize>; Hook::ALL.len()],
+    redactor: Redactor,
 }
 
 impl Chain {
@@ -28,7 +30,8 @@ impl Chain {
             let exports = |(_, entry): &(usize, &Entry)| entry.plugin.hooks().contains(hook);
             entries.iter().enumerate().filter(exports).map(|(position, _)| position).collect()
         });
-        Self { name, entries, order }
+        let redactor = Redactor::union(entries.iter().map(|entry| &entry.plugin.facts.redactor));
+        Self { name, entries, order, redactor }
     }
 
     /// Its name in the configuration.
@@ -51,6 +54,11 @@ impl Chain {
         let mut set = HookSet::default();
         Hook::ALL.into_iter().filter(|hook| !self.order(*hook).is_empty()).for_each(|hook| set.insert(hook));
         set
+    }
+
+    /// Takes the secrets of all its plugins out of what is logged.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     pub(crate) fn order(&self, hook: Hook) -> &[usize] {

@@ -24,6 +24,7 @@ use crate::service::http::{Client, ClientError};
 use crate::service::key_value::Store;
 use crate::service::metrics::{Figures, Registry};
 use crate::service::passwords::Verifier;
+use crate::service::secrets::{self, Redactor};
 use crate::service::sqlite::Pool;
 use crate::service::storage::StorageError;
 use crate::service::usage::Usage;
@@ -54,6 +55,8 @@ pub struct PluginConfig {
 pub(crate) struct Facts {
     pub(crate) name: String,
     pub(crate) grants: Grants,
+    /// Takes its secrets out of what is logged.
+    pub(crate) redactor: Redactor,
     pub(crate) config: serde_json::Value,
     pub(crate) config_json: String,
     pub(crate) limits: Limits,
@@ -223,11 +226,12 @@ impl Plugin {
         let (store, database) = storage(engine, &config.grants).await?;
         let answers = component.get_export_index(None, incoming::INTERFACE).is_some();
         let incoming = answers.then(|| GuestIndices::new(&pre)).transpose().map_err(compile)?;
-        let http = config.grants.http.as_ref().map(|grant| Client::new(grant, engine.name_lookups().clone()));
+        let http = config.grants.http.as_ref().map(|grant| Client::new(grant, engine.names().clone()));
         let http = http.transpose().map_err(LoadError::Http)?;
         let plugin = Arc::new(Self {
             facts: Arc::new(Facts {
                 name: config.name,
+                redactor: secrets::redactor(&config.grants),
                 grants: config.grants,
                 config_json: config.config.to_string(),
                 config: config.config,
@@ -261,6 +265,11 @@ impl Plugin {
     /// Its name in the configuration.
     pub fn name(&self) -> &str {
         &self.facts.name
+    }
+
+    /// A text of its own, for the log: without its secrets.
+    pub(crate) fn redacted(&self, text: String) -> String {
+        self.facts.redactor.text(text)
     }
 
     /// The hooks that it implements.

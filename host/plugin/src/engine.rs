@@ -15,6 +15,7 @@ use crate::limits::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
 use crate::places::Places;
 use crate::pulse::Pulse;
 use crate::service::dns::{DnsConfig, Resolver};
+use crate::service::http::Names;
 use crate::service::metrics::Registry;
 use crate::service::passwords::Verifier;
 use crate::service::storage::Storage;
@@ -65,7 +66,7 @@ struct Parts {
     disk: Arc<Semaphore>,
     storage: Arc<Storage>,
     clock: Clock,
-    name_lookups: Arc<Semaphore>,
+    names: Arc<Names>,
     metrics: Arc<Registry>,
     memory_bytes: usize,
 }
@@ -90,6 +91,7 @@ pub enum EngineError {
 impl Engine {
     /// Makes the engine.
     pub fn new(config: &EngineConfig) -> Result<Self, EngineError> {
+        let resolver = Arc::new(Resolver::new(&config.dns));
         let start = |error: wasmtime::Error| EngineError::Start { instances: config.instances, source: error.into() };
         let wasmtime = wasmtime::Engine::new(&settings(config)).map_err(start)?;
         let linker = linker(&wasmtime).map_err(start)?;
@@ -100,13 +102,13 @@ impl Engine {
             pulse,
             cache,
             passwords: Arc::new(Verifier::new(config.password_workers)),
-            resolver: Arc::new(Resolver::new(&config.dns)),
+            names: Arc::new(Names::new(resolver.clone())),
+            resolver,
             places: Places::new(config.instances),
             disk: Arc::new(Semaphore::new(DISK_WORKERS)),
             storage: Arc::default(),
             clock: config.clock.clone(),
             metrics: Arc::new(Registry::new()),
-            name_lookups: Arc::new(Semaphore::new(NAME_LOOKUPS)),
             memory_bytes: config.memory_bytes,
             wasmtime,
         })))
@@ -155,9 +157,9 @@ impl Engine {
         &self.0.clock
     }
 
-    /// Places for looking up the names of HTTP servers.
-    pub(crate) fn name_lookups(&self) -> &Arc<Semaphore> {
-        &self.0.name_lookups
+    /// Where the names of HTTP servers are looked up.
+    pub(crate) fn names(&self) -> &Arc<Names> {
+        &self.0.names
     }
 
     /// The figures of all plugins.
@@ -221,9 +223,6 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
 
 /// Reads and writes of guests at the same time; a disk that hangs holds so many threads and no more.
 const DISK_WORKERS: usize = 64;
-
-/// Names of HTTP servers that are looked up at the same time.
-const NAME_LOOKUPS: usize = 32;
 
 const BACKTRACE_FRAMES: usize = 20;
 

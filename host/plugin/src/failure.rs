@@ -5,6 +5,7 @@ use std::fmt;
 use postgate_smtp::Reply;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::component::Plugin;
 use crate::hook::Hook;
 
 /// Why a plugin did not answer.
@@ -145,16 +146,17 @@ impl Failure {
         }
     }
 
-    pub(crate) fn log(&self, plugin: &str, hook: Hook, session: &str, policy: Policy) {
+    pub(crate) fn log(&self, plugin: &Plugin, hook: Hook, session: &str, policy: Policy) {
+        let detail = plugin.redacted(self.detail.clone());
         tracing::warn!(
-            plugin,
+            plugin = plugin.name(),
             hook = hook.name(),
             session,
             cause = self.cause.name(),
             policy = policy.name(),
             fuel_used = self.fuel_used,
             memory_bytes = self.memory_bytes,
-            detail = self.detail.get(..self.detail.floor_char_boundary(MAX_DETAIL_BYTES)),
+            detail = detail.get(..detail.floor_char_boundary(MAX_DETAIL_BYTES)),
             stderr = %self.stderr,
             "plugin failed"
         );

@@ -59,7 +59,7 @@ impl Plugin {
                 cause = failure.cause.name(),
                 fuel_used = failure.fuel_used,
                 memory_bytes = failure.memory_bytes,
-                detail = failure.detail,
+                detail = self.redacted(failure.detail),
                 stderr = %failure.stderr,
                 "plugin failed to answer http"
             );
@@ -80,9 +80,10 @@ impl Plugin {
         let deadline = Instant::now() + self.facts.limits.deadline;
         let _places = instance::places(&self.engine, 1, deadline).await?;
         let mut instance = Instance::new(self, deadline).await?;
+        let scheme = if session.tls.is_some() { Scheme::Https } else { Scheme::Http };
         instance.begin(Box::new(Context::new(session)));
         let _running = self.engine.pulse().run();
-        let call = call(self.incoming.as_ref(), &mut instance, request, response_bytes);
+        let call = call(self.incoming.as_ref(), &mut instance, (request, scheme), response_bytes);
         let outcome = timeout_at(deadline, call).await;
         instance.outcome(outcome)?.map_err(|detail| Failure {
             cause: Cause::Reply,
@@ -98,7 +99,7 @@ impl Plugin {
 async fn call(
     indices: Option<&GuestIndices>,
     instance: &mut Instance,
-    request: Request<RequestBody>,
+    (request, scheme): (Request<RequestBody>, Scheme),
     response_bytes: usize,
 ) -> wasmtime::Result<Result<Response<Bytes>, String>> {
     let indices = indices.ok_or_else(|| wasmtime::Error::msg("it does not answer http"))?;
@@ -106,7 +107,7 @@ async fn call(
     let (sender, receiver) = oneshot::channel();
     let request = request.map(|body| body.map_err(|_| Error::HttpRequestBodySize(None)));
     let mut http = instance.store.data_mut().http();
-    let request = http.new_incoming_request(Scheme::Http, request)?;
+    let request = http.new_incoming_request(scheme, request)?;
     let out = http.new_response_outparam(sender)?;
     let gathered = async {
         let response = match receiver.await {

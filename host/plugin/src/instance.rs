@@ -145,7 +145,7 @@ fn failure(store: &Store<State>, error: &wasmtime::Error) -> Failure {
         _ => Cause::Trap,
     };
     // Names of functions are the guest's own words: escaped, and bounded.
-    let detail = format!("{error:#}");
+    let detail = store.data().facts.redactor.text(format!("{error:#}"));
     describe(store, cause, detail.escape_debug().take(MAX_DETAIL_CHARS).collect())
 }
 

@@ -365,7 +365,7 @@ impl Run {
         let policy = entry.on_failure.policy(failure.cause);
         let plugin = entry.plugin.clone();
         let context = self.context_mut();
-        failure.log(plugin.name(), hook, &context.session.id, policy);
+        failure.log(&plugin, hook, &context.session.id, policy);
         if let Some(transaction) = &mut context.transaction {
             transaction.record(plugin.name(), hook, VerdictKind::Failed, recipient);
         }
@@ -399,6 +399,11 @@ impl Run {
     /// A failure that the host has found in the answer of the last call.
     fn bad_answer(&self, detail: String) -> Failure {
         Failure { cause: Cause::Reply, detail, fuel_used: self.fuel_used, memory_bytes: 0, stderr: String::new() }
+    }
+
+    /// A text that may be a plugin's, for the log: without the secrets of the chain's plugins.
+    pub fn redacted(&self, text: String) -> String {
+        self.chain.redactor().text(text)
     }
 
     /// The message of the open transaction.

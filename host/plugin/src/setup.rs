@@ -35,7 +35,12 @@ pub(crate) async fn ask(plugin: &Plugin, instance: &mut Instance) -> Result<(), 
     }
     let problems = problems.into_iter().take(MAX_PROBLEMS).map(|problem| SettingProblem {
         path: problem.path.into_iter().take(MAX_DEPTH).collect(),
-        message: problem.message.chars().take(MAX_MESSAGE_CHARS).flat_map(char::escape_debug).collect(),
+        message: plugin
+            .redacted(problem.message)
+            .chars()
+            .take(MAX_MESSAGE_CHARS)
+            .flat_map(char::escape_debug)
+            .collect(),
     });
     Err(LoadError::Settings(problems.collect()))
 }

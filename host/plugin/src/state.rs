@@ -42,7 +42,7 @@ pub(crate) struct State {
 impl State {
     /// The state of a new instance. A directory that was granted may have gone.
     pub(crate) fn new(facts: Arc<Facts>) -> wasmtime::Result<Self> {
-        let stderr = Stderr::default();
+        let stderr = Stderr::new(&facts.redactor);
         let mut wasi = WasiCtx::builder();
         wasi.wall_clock(facts.clock.clone());
         wasi.stderr(stderr.clone()).max_random_size(MAX_RANDOM_BYTES);

@@ -11,21 +11,38 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
+use crate::service::secrets::Redactor;
+
 /// A bounded tail of what was written.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stderr(Arc<Mutex<Vec<u8>>>);
+#[derive(Clone)]
+pub(crate) struct Stderr {
+    tail: Arc<Mutex<Vec<u8>>>,
+    redactor: Redactor,
+    /// Octets that are kept: so many more than are told that a secret at the edge is recognized.
+    kept: usize,
+}
 
 impl Stderr {
-    /// Takes what is there, with everything that is not printable escaped.
+    /// Of a guest with these secrets.
+    pub(crate) fn new(redactor: &Redactor) -> Self {
+        let kept = TAIL_BYTES + redactor.longest().saturating_sub(1);
+        Self { tail: Arc::default(), redactor: redactor.clone(), kept }
+    }
+
+    /// Takes what is there, without secrets, and with everything that is not printable escaped.
     pub(crate) fn take(&self) -> String {
-        let octets = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        octets.trim_ascii().escape_ascii().to_string()
+        let octets = std::mem::take(&mut *self.tail.lock().unwrap_or_else(PoisonError::into_inner));
+        // What came before may end in the first octets of a full buffer.
+        let skipped = if octets.len() < self.kept { 0 } else { self.kept - TAIL_BYTES };
+        let octets = self.redactor.octets(&octets, skipped);
+        let tail = octets.get(octets.len().saturating_sub(TAIL_BYTES)..).unwrap_or_default();
+        tail.trim_ascii().escape_ascii().to_string()
     }
 
     fn push(&self, octets: &[u8]) {
-        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let octets = octets.get(octets.len().saturating_sub(TAIL_BYTES)..).unwrap_or_default();
-        let over = (tail.len() + octets.len()).saturating_sub(TAIL_BYTES);
+        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let octets = octets.get(octets.len().saturating_sub(self.kept)..).unwrap_or_default();
+        let over = (tail.len() + octets.len()).saturating_sub(self.kept);
         tail.drain(..over);
         tail.extend_from_slice(octets);
     }
@@ -87,10 +104,11 @@ const TAIL_BYTES: usize = 2048;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::secrets::Secret;
 
     #[test]
     fn the_tail_is_bounded() {
-        let stderr = Stderr::default();
+        let stderr = Stderr::new(&Redactor::default());
         stderr.push(b"first\n");
         stderr.push(&vec![b'x'; 2 * TAIL_BYTES]);
         stderr.push(b"\x1b[31mlast\n");
@@ -98,5 +116,21 @@ mod tests {
         assert!(text.ends_with("x\\x1b[31mlast"), "{text}");
         assert!(!text.contains("first"));
         assert_eq!(stderr.take(), "");
+    }
+
+    /// Wherever the bound cuts a value off, and however often it was printed.
+    #[test]
+    fn no_part_of_a_secret_is_told() {
+        let secret = Secret::new("0123456789abcdef");
+        for pushed in 0..40 {
+            let stderr = Stderr::new(&Redactor::new([&secret].into_iter()));
+            for _ in 0..200 {
+                stderr.push(b"0123456789abcdef");
+            }
+            stderr.push(&vec![b'x'; TAIL_BYTES - pushed]);
+            let text = stderr.take();
+            assert!(!text.contains(|c: char| c.is_ascii_hexdigit()), "{pushed}: {text}");
+            assert!(text.len() <= TAIL_BYTES);
+        }
     }
 }

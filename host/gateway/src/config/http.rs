@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::file::Addresses;
+use super::tls::{Certificate, ClientCertificates, Tls, TlsMode};
 use super::units::{Count, Period, Size};
 
 /// Where HTTP requests come in.
@@ -13,6 +14,8 @@ use super::units::{Count, Period, Size};
 pub struct HttpListener {
     /// One or more addresses; port 0 is any free one.
     pub bind: Vec<SocketAddr>,
+    /// TLS from the first octet on; none is a listener in clear.
+    pub tls: Option<Tls>,
     /// Who answers what. The longest path that is a request's begin has it, one with a host before one without.
     pub mounts: Vec<Mount>,
     /// What a client may do.
@@ -53,7 +56,7 @@ pub struct HttpLimits {
     pub body_octets: Size,
     /// A plugin's response.
     pub response_octets: Size,
-    /// How long a client may take for the head of a request.
+    /// How long a client may take for a TLS handshake, and for the head of a request.
     pub patience: Period,
 }
 
@@ -74,6 +77,9 @@ impl Default for HttpLimits {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table [http.NAME]")]
 pub(super) struct HttpListenerTable {
     pub(super) bind: Addresses,
+    pub(super) tls: Option<TlsMode>,
+    pub(super) certificates: Option<Vec<Certificate>>,
+    pub(super) client_certificates: Option<ClientCertificates>,
     pub(super) mounts: Vec<MountTable>,
     #[serde(default)]
     pub(super) limits: HttpLimits,

@@ -76,7 +76,7 @@ impl Resolver<'_> {
             relays: collect(file.relay.0, |name, relay| self.relay(name, relay)),
             plugins: collect(file.plugin.0, |name, plugin| self.plugin(name, plugin, &plugin_dir, &data_dir, &engine)),
             secrets: self.secrets(file.secret.0),
-            http: collect(file.http.0, |name, http| self.http(name, http)),
+            http: collect(file.http.0, |name, http| self.http(name, http, &certificates)),
             dns: file.dns,
             dkim_keys,
             hostname,
@@ -229,8 +229,10 @@ impl Resolver<'_> {
             Some(own) => self.certificates(&setting("certificates"), own),
             None => everywhere.to_vec(),
         };
-        let client_certificates =
-            listener.client_certificates.take().map(|settings| self.client_certificates(name, settings));
+        let client_certificates = listener
+            .client_certificates
+            .take()
+            .map(|settings| self.client_certificates(&setting("client-certificates"), settings));
         let start = match listener.tls {
             Some(TlsMode::Implicit) => Some(TlsStart::Implicit),
             Some(TlsMode::Starttls) => Some(TlsStart::Starttls),
@@ -265,8 +267,8 @@ impl Resolver<'_> {
         resolved
     }
 
-    fn client_certificates(&mut self, name: &str, settings: ClientCertificates) -> ClientCertificates {
-        let ca = self.file(&path!["listener", name, "client-certificates", "ca"], settings.ca);
+    fn client_certificates(&mut self, place: &[Step], settings: ClientCertificates) -> ClientCertificates {
+        let ca = self.file(&[place, &path!["ca"]].concat(), settings.ca);
         ClientCertificates { ca, mode: settings.mode }
     }
 

@@ -167,7 +167,7 @@ fn a_listener_has_its_own_tls_or_the_common_one() {
     assert_eq!(config.listeners["own"].tls, Some(own));
     assert_eq!(config.listeners["clear"].tls, None);
     for (listener, expected) in [("own", "etc/p.toml:16:"), ("smtp", "etc/p.toml:10:")] {
-        let problem = config.certificate_problem(listener, 0, "chain", "wrong".to_owned()).to_string();
+        let problem = config.certificate_problem(("listener", listener), 0, "chain", "wrong".to_owned()).to_string();
         assert!(problem.starts_with(expected), "{problem}");
     }
 }

@@ -34,7 +34,7 @@ impl Run {
             if let Err(failure) = call!(self, position, Hook::Observe, observe.call_on_event(&event)) {
                 let plugin = self.entry(position).plugin.clone();
                 plugin.facts.calls.failed(Hook::Observe, failure.cause);
-                failure.log(plugin.name(), Hook::Observe, &self.context_mut().session.id, Policy::Skip);
+                failure.log(&plugin, Hook::Observe, &self.context_mut().session.id, Policy::Skip);
             }
         }
     }

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
-pub(crate) use self::name::text;
-use self::name::{absolute, listed};
+use self::name::listed;
+pub(crate) use self::name::{absolute, text};
 pub use self::resolver::DnsConfig;
 pub(crate) use self::resolver::{LookupError, Resolver};
 use super::ServiceId;

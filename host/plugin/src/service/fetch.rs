@@ -39,7 +39,10 @@ impl Host for State {
         let plugin = self.facts.name.as_str();
         match &answer {
             Ok(response) => tracing::debug!(plugin, status = response.status, "http request answered"),
-            Err(failed) => tracing::info!(plugin, failed = ?failed, "http request failed"),
+            Err(failed) => {
+                let failed = self.facts.redactor.text(format!("{failed:?}"));
+                tracing::info!(plugin, failed, "http request failed");
+            }
         }
         Ok(answer.map_err(FetchError::from))
     }
@@ -91,7 +94,7 @@ impl From<Failed> for FetchError {
             Failed::Invalid(what) => Self::Service(ServiceError::Invalid(what)),
             Failed::Connection(what) => Self::Connection(what),
             Failed::Timeout => Self::Timeout,
-            Failed::TooLarge => Self::TooLarge,
+            Failed::TooLarge | Failed::HeadTooLarge => Self::TooLarge,
             Failed::Protocol(what) => Self::Protocol(what),
         }
     }

@@ -9,8 +9,11 @@
 mod body;
 mod connection;
 mod exchange;
+mod names;
 mod network;
 mod origin;
+#[cfg(test)]
+mod table;
 pub(crate) mod wasi;
 
 use std::sync::{Arc, Mutex};
@@ -22,6 +25,7 @@ use tokio::sync::Semaphore;
 
 use self::connection::Idle;
 pub(crate) use self::exchange::{Exchange, Failed};
+pub(crate) use self::names::Names;
 pub use self::network::Network;
 pub use self::origin::Allowed;
 use super::secrets::Secret;
@@ -82,8 +86,9 @@ pub(crate) struct Client {
     /// Requests that may still begin.
     places: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
-    /// Threads for looking names up; shared by all plugins.
-    resolver: Arc<Semaphore>,
+    names: Arc<Names>,
+    /// Look-ups by the gateway's resolver.
+    lookups: Semaphore,
 }
 
 /// A field that is added to requests.
@@ -94,7 +99,7 @@ struct Added {
 }
 
 impl Client {
-    pub(crate) fn new(grant: &Grant, resolver: Arc<Semaphore>) -> Result<Self, ClientError> {
+    pub(crate) fn new(grant: &Grant, names: Arc<Names>) -> Result<Self, ClientError> {
         let headers = grant.headers.iter().map(added).collect::<Result<_, _>>()?;
         let is_tls = grant.allow.iter().any(Allowed::is_tls);
         Ok(Self {
@@ -102,7 +107,8 @@ impl Client {
             headers,
             places: Arc::new(Semaphore::new(grant.concurrent.min(Semaphore::MAX_PERMITS))),
             idle: Mutex::default(),
-            resolver,
+            lookups: Semaphore::new(names.lookups_per_plugin()),
+            names,
             grant: grant.clone(),
         })
     }

@@ -12,12 +12,12 @@ impl Host for State {
             self.log_lost_bytes += asked;
             return Ok(());
         }
+        // As they are, because they are escaped then; and once more, because what is joined may be one.
+        let redactor = &self.facts.redactor;
+        let message = redactor.text(redactor.text(message).escape_debug().to_string());
+        let fields = fields.into_iter().map(|(name, value)| (redactor.text(name), redactor.text(value)));
         // What is charged is what is written, escapes included.
-        let (message, facts) = (message.escape_debug().to_string(), joined(&fields));
-        let (message, facts) = match &self.facts.grants.secrets {
-            Some(secrets) => (secrets.redact(message), secrets.redact(facts)),
-            None => (message, facts),
-        };
+        let facts = redactor.text(joined(&fields.collect::<Vec<_>>()));
         let octets = (message.len() + facts.len()).max(MIN_CHARGE_BYTES);
         if octets > self.log_left_bytes {
             self.log_lost_bytes += octets;

@@ -1,7 +1,8 @@
 //! `postgate:mail/metrics`: figures of a plugin, in the exposition format of Prometheus.
 //!
 //! In that format a name has one kind, whoever uses it: a counter's ends in `_total`, and no other does, so that counters never collide
-//! with the rest. Each plugin has its own label, and so many figures.
+//! with the rest. Each plugin has its own label, and so many figures. What Prometheus' own tool objects to, `promtool check metrics`, is refused
+//! when it is named: nobody else could mend it later.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -79,7 +80,9 @@ impl State {
             return Err(ServiceError::Denied("metrics is not granted".to_owned()));
         }
         let mut all = vec![Label::new("plugin", facts.name.clone())];
-        all.extend(labels.into_iter().map(|(name, value)| Label::new(name, value)));
+        all.extend(labels.into_iter().map(|(name, value)| Label::new(name, escaped(&value))));
+        // The same labels in another order are the same figure.
+        all[1..].sort_by(|a, b| a.key().cmp(b.key()));
         facts.figures.figure(&facts.metrics, Key::from_parts(full_name(name, kind), all), kind, facts.limits.figures)
     }
 }
@@ -156,7 +159,11 @@ fn check(name: &str, labels: &[(String, String)], kind: Kind) -> Result<(), Serv
     if !is_name(name) {
         return invalid("a name has 1 to 64 lower-case letters, digits and _, and does not begin with a digit");
     }
-    if kind != Kind::Counter && RESERVED_ENDS.iter().any(|end| name.ends_with(end)) {
+    if let Some(what) = unconventional(name) {
+        return invalid(what);
+    }
+    // With what stands before it, `total` ends so too.
+    if kind != Kind::Counter && RESERVED_ENDS.iter().any(|end| format!("_{name}").ends_with(end)) {
         return invalid("names that end in _total, _bucket, _sum or _count are taken by the format");
     }
     if labels.len() > MAX_LABELS {
@@ -175,6 +182,33 @@ fn check(name: &str, labels: &[(String, String)], kind: Kind) -> Result<(), Serv
     Ok(())
 }
 
+/// The recorder takes a backslash in front of a quotation mark or a backslash for an escape that is there already, so that two values would be told
+/// as one; those that are there are what it finds.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// What is wrong with a name in the eyes of `promtool`: a word of it is the kind of a figure, an abbreviated unit, or a unit that is not a base unit.
+fn unconventional(name: &str) -> Option<&'static str> {
+    if name.split('_').any(|word| KINDS.contains(&word)) {
+        Some("a name does not say what kind of figure it is")
+    } else if name.split('_').any(|word| ABBREVIATED_UNITS.contains(&word)) {
+        Some("a name has its unit in full: duration_seconds")
+    } else if name.split('_').any(is_derived_unit) {
+        Some("a name has a base unit: seconds, bytes, celsius, meters, grams, volts, amperes, joules")
+    } else {
+        None
+    }
+}
+
+/// A unit of which Prometheus has a base unit, perhaps with a prefix.
+fn is_derived_unit(word: &str) -> bool {
+    let is_prefixed = |prefix: &&str| {
+        word.strip_prefix(prefix).is_some_and(|unit| BASE_UNITS.contains(&unit) || OTHER_UNITS.contains(&unit))
+    };
+    OTHER_UNITS.contains(&word) || UNIT_PREFIXES.iter().any(is_prefixed)
+}
+
 fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
@@ -185,6 +219,30 @@ static METADATA: Metadata<'static> = Metadata::new("postgate::plugin", Level::IN
 
 const PREFIX: &str = "postgate_plugin_";
 const RESERVED_ENDS: [&str; 4] = ["_total", "_bucket", "_sum", "_count"];
+const KINDS: &[&str] = &["counter", "gauge", "histogram", "summary"];
+const ABBREVIATED_UNITS: &[&str] = &["s", "ms", "us", "ns", "sec", "m", "h", "d", "b", "kb", "mb", "gb", "tb", "pb"];
+const BASE_UNITS: &[&str] =
+    &["amperes", "bytes", "celsius", "grams", "joules", "kelvin", "meters", "metres", "seconds", "volts"];
+const OTHER_UNITS: &[&str] = &[
+    "minutes",
+    "hours",
+    "days",
+    "weeks",
+    "kelvins",
+    "fahrenheit",
+    "rankine",
+    "inches",
+    "yards",
+    "miles",
+    "bits",
+    "calories",
+    "pounds",
+    "ounces",
+];
+const UNIT_PREFIXES: &[&str] = &[
+    "pico", "nano", "micro", "milli", "centi", "deci", "deca", "hecto", "kilo", "kibi", "mega", "mibi", "giga", "gibi",
+    "tera", "tebi", "peta", "pebi",
+];
 const MAX_LABELS: usize = 4;
 const MAX_LABEL_BYTES: usize = 128;
 /// Names of all plugins together.
@@ -206,7 +264,15 @@ mod tests {
         for name in ["", "1a", "A", "a-b", "a b", "ä", &"a".repeat(65)] {
             assert!(check(name, &[], Kind::Counter).is_err(), "{name}");
         }
-        for name in ["a_total", "a_sum", "a_count", "a_bucket"] {
+        for name in
+            ["a_ms", "s", "a_gauge", "histogram_a", "milliseconds", "a_kilobytes_b", "hours_a", "gibibits", "m_total"]
+        {
+            assert!(check(name, &[], Kind::Counter).is_err(), "{name}");
+        }
+        for name in ["a_seconds", "bytes", "mails", "thermometers", "counters"] {
+            assert!(check(name, &[], Kind::Gauge).is_ok(), "{name}");
+        }
+        for name in ["a_total", "a_sum", "a_count", "a_bucket", "total", "count"] {
             assert!(check(name, &[], Kind::Gauge).is_err(), "{name}");
         }
         for labels in [
@@ -219,6 +285,23 @@ mod tests {
             ["a", "b", "c", "d", "e"].map(|name| label(name, "")).to_vec(),
         ] {
             assert!(check("a", &labels, Kind::Counter).is_err(), "{labels:?}");
+        }
+    }
+
+    /// Different values are told as different ones.
+    #[test]
+    fn values_are_told_apart() {
+        let registry = Registry::new();
+        let values = ["\"", "\\\"", "\\", "\\\\", "\\\\\"", "n", "\\n", "a\\", "a\\\\"];
+        for value in values {
+            let key = Key::from_parts("a_total", vec![Label::new("v", escaped(value))]);
+            registry.recorder.register_counter(&key, &METADATA).increment(1);
+        }
+        let text = registry.render();
+        for value in values {
+            // As the format has it: a backslash and a quotation mark have one in front.
+            let told = value.replace('\\', "\\\\").replace('"', "\\\"");
+            assert!(text.contains(&format!("{{v=\"{told}\"}} 1\n")), "{value:?}:\n{text}");
         }
     }
 

@@ -14,6 +14,7 @@ use crate::config::http::{HttpListener, HttpListenerTable, Mount, MountTarget};
 use crate::config::name::{NAME_WANTED, is_name};
 use crate::config::relay::{Relay, RelayTls};
 use crate::config::secret::{Secret, SecretSource};
+use crate::config::tls::{Certificate, Tls, TlsMode, TlsStart};
 use crate::config::tree::Step;
 use crate::config::units::Period;
 
@@ -83,7 +84,8 @@ impl Resolver<'_> {
         relay
     }
 
-    pub(super) fn http(&mut self, name: &str, http: HttpListenerTable) -> HttpListener {
+    pub(super) fn http(&mut self, name: &str, mut http: HttpListenerTable, everywhere: &[Certificate]) -> HttpListener {
+        let tls = self.http_tls(name, &mut http, everywhere);
         let setting = |key: &str| path!["http", name, key];
         for (key, is_empty) in [("bind", http.bind.0.is_empty()), ("mounts", http.mounts.is_empty())] {
             if is_empty && !self.origins.is_spoiled(&setting(key)) {
@@ -113,7 +115,40 @@ impl Resolver<'_> {
             let host = mount.host.map(|host| host.to_ascii_lowercase());
             mounts.push(Mount { path: mount.path, host, target });
         }
-        HttpListener { bind: http.bind.0, mounts, limits: http.limits }
+        HttpListener { bind: http.bind.0, tls, mounts, limits: http.limits }
+    }
+
+    /// TLS of an HTTP listener: where it has certificates of its own, or is told to have it with those of `[tls]`.
+    fn http_tls(&mut self, name: &str, http: &mut HttpListenerTable, everywhere: &[Certificate]) -> Option<Tls> {
+        let setting = |key: &str| path!["http", name, key];
+        let own = http.certificates.take().map(|own| self.certificates(&setting("certificates"), own));
+        let clients = http.client_certificates.take();
+        let client_certificates =
+            clients.map(|settings| self.client_certificates(&setting("client-certificates"), settings));
+        let wanted = match http.tls {
+            Some(TlsMode::Implicit) => true,
+            Some(TlsMode::Starttls) => {
+                self.wrong(&setting("tls"), "there is no STARTTLS in HTTP: \"implicit\" or \"none\"");
+                return None;
+            }
+            Some(TlsMode::None) => false,
+            None => own.as_ref().is_some_and(|own| !own.is_empty()),
+        };
+        if !wanted {
+            if client_certificates.is_some() {
+                self.wrong(&setting("client-certificates"), "there is no TLS on this listener");
+            }
+            return None;
+        }
+        let certificates = own.unwrap_or_else(|| everywhere.to_vec());
+        let lists = [setting("certificates").to_vec(), path!["tls", "certificates"].to_vec()];
+        if certificates.is_empty() && !lists.iter().any(|list| self.origins.is_spoiled(list)) {
+            let problem = self.origins.problem_with_value(&setting("tls"), "there is no certificate for this listener");
+            self.problems.push(
+                problem.note("add certificates = [{ chain = \"web.pem\", key = \"web.key\" }], here or in [tls]"),
+            );
+        }
+        Some(Tls { start: TlsStart::Implicit, required: true, certificates, client_certificates })
     }
 
     pub(super) fn secrets(&mut self, secrets: BTreeMap<String, Secret>) -> BTreeMap<String, SecretSource> {

@@ -56,6 +56,8 @@ pub(crate) struct Resolver {
     patience: Duration,
     places: Semaphore,
     lookups_per_plugin: usize,
+    /// The operator has said whom to ask.
+    chosen: bool,
 }
 
 /// Why there are no records.
@@ -78,11 +80,17 @@ impl Resolver {
             patience: config.timeout.saturating_mul(u32::try_from(tries).unwrap_or(u32::MAX)),
             places: Semaphore::new(config.lookups.clamp(1, Semaphore::MAX_PERMITS)),
             lookups_per_plugin: config.lookups_per_plugin.clamp(1, Semaphore::MAX_PERMITS),
+            chosen: !config.servers.is_empty(),
         }
     }
 
     pub(crate) fn lookups_per_plugin(&self) -> usize {
         self.lookups_per_plugin
+    }
+
+    /// Whether the operator has named servers: then nobody asks others.
+    pub(crate) fn is_chosen(&self) -> bool {
+        self.chosen
     }
 
     /// Waits for places among the plugin's look-ups and among all.

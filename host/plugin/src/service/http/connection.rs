@@ -1,7 +1,7 @@
 //! Connections: a name looked up once, its addresses checked, one of those dialled; TLS; and those that wait for the next request.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -12,7 +12,6 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
 use super::exchange::Failed;
@@ -68,7 +67,7 @@ impl Client {
     pub(super) async fn connect(&self, origin: &Origin) -> Result<Connection, Failed> {
         let addresses = match &origin.host {
             Host::Address(address) => vec![SocketAddr::new(*address, origin.port)],
-            Host::Name(name) => look_up(&self.resolver, name, origin.port).await?,
+            Host::Name(name) => self.names.addresses(&self.lookups, name, origin.port).await?,
         };
         let addresses = permitted(addresses, &self.grant.private)?;
         let stream = dial(&addresses).await?;
@@ -104,24 +103,8 @@ where
     Ok(Connection { sender, driver: Box::pin(driver) })
 }
 
-/// The addresses of a name. A look-up that is cancelled keeps its thread, and its place, until it is done.
-async fn look_up(resolver: &Arc<Semaphore>, name: &str, port: u16) -> Result<Vec<SocketAddr>, Failed> {
-    let unavailable = |error: String| Failed::Connection(format!("the name can't be looked up: {error}"));
-    let permit = resolver.clone().acquire_owned().await.map_err(|error| unavailable(error.to_string()))?;
-    let target = (name.to_owned(), port);
-    let found = tokio::task::spawn_blocking(move || {
-        let _held = permit;
-        target.to_socket_addrs().map(|found| found.take(MAX_ADDRESSES).collect())
-    });
-    match found.await {
-        Ok(Ok(addresses)) => Ok(addresses),
-        Ok(Err(error)) => Err(unavailable(error.to_string())),
-        Err(panicked) => Err(unavailable(panicked.to_string())),
-    }
-}
-
 /// Those that may be dialled.
-fn permitted(addresses: Vec<SocketAddr>, listed: &[Network]) -> Result<Vec<SocketAddr>, Failed> {
+pub(super) fn permitted(addresses: Vec<SocketAddr>, listed: &[Network]) -> Result<Vec<SocketAddr>, Failed> {
     let (permitted, refused): (Vec<_>, Vec<_>) =
         addresses.into_iter().partition(|address| may_dial(address.ip(), listed));
     match (permitted.is_empty(), refused.first()) {
@@ -171,8 +154,6 @@ pub(super) fn tls(authorities: &[CertificateDer<'static>]) -> Result<TlsConnecto
 /// Connections of one plugin that wait for the next request.
 const MAX_IDLE: usize = 8;
 const IDLE_TIME: Duration = Duration::from_secs(30);
-/// Addresses of a name that are tried.
-const MAX_ADDRESSES: usize = 8;
 const DIAL_TIME: Duration = Duration::from_secs(10);
 /// A response's status line and header section, and what is read at once.
 const MAX_HEAD_BYTES: usize = 64 << 10;

@@ -1,5 +1,6 @@
 //! One request and its response: held against the grant, sent on a connection of the plugin's, within its time.
 
+use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(crate) enum Failed {
     Timeout,
     /// Too large a response.
     TooLarge,
+    /// Too large a header section of one, or too many fields.
+    HeadTooLarge,
     /// Not HTTP.
     Protocol(String),
 }
@@ -43,12 +46,19 @@ impl Failed {
             return Self::Timeout;
         }
         if error.is_parse_too_large() {
-            return Self::TooLarge;
+            return Self::HeadTooLarge;
         }
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         let text: String =
             format!("{error}{cause}").chars().take(MAX_TEXT_CHARS).flat_map(char::escape_debug).collect();
-        if error.is_parse() || error.is_incomplete_message() { Self::Protocol(text) } else { Self::Connection(text) }
+        // A body that breaks the rules of its length or its chunks is told of by an error of this kind.
+        let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>());
+        let is_wrong_body = cause.is_some_and(|cause| WRONG_BODY.contains(&cause.kind()));
+        if error.is_parse() || error.is_incomplete_message() || is_wrong_body {
+            Self::Protocol(text)
+        } else {
+            Self::Connection(text)
+        }
     }
 }
 
@@ -241,6 +251,10 @@ impl hyper::body::Body for Arriving {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
         let this = &mut *self;
+        // First, because a peer that sends without an end, and says nothing with it, leaves no turn for the clock behind it.
+        if this.late.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(Failed::Timeout)));
+        }
         let mut polled = Pin::new(&mut this.body).poll_frame(cx);
         if polled.is_pending() && !this.over {
             this.over = this.driver().is_none_or(|driver| driver.as_mut().poll(cx).is_ready());
@@ -265,10 +279,7 @@ impl hyper::body::Body for Arriving {
                 }
                 Poll::Ready(None)
             }
-            Poll::Pending => match this.late.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(Some(Err(Failed::Timeout))),
-                Poll::Pending => Poll::Pending,
-            },
+            Poll::Pending => Poll::Pending,
         }
     }
 
@@ -281,6 +292,9 @@ impl hyper::body::Body for Arriving {
         self.body.size_hint()
     }
 }
+
+const WRONG_BODY: &[io::ErrorKind] =
+    &[io::ErrorKind::InvalidData, io::ErrorKind::InvalidInput, io::ErrorKind::UnexpectedEof];
 
 /// What a guest is told of an error.
 const MAX_TEXT_CHARS: usize = 300;

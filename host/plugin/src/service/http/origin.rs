@@ -61,11 +61,11 @@ impl Origin {
                 Err(_) => return Err("the URL has no host name"),
             },
         };
-        let written = authority.as_str().rsplit_once(':').filter(|(_, port)| !port.contains(']'));
-        let port = match (written, authority.port_u16()) {
-            (_, Some(0)) | (Some(_), None) => return Err("not a port"),
-            (_, Some(port)) => port,
-            (None, None) => default_port(is_tls),
+        // Behind the host stands a port or nothing.
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => default_port(is_tls),
+            Some(rest) => rest.strip_prefix(':').and_then(port).ok_or("not a port")?,
+            None => return Err("the URL has no host name"),
         };
         Ok(Self { is_tls, host, port })
     }
@@ -123,10 +123,7 @@ impl FromStr for Allowed {
         let (host, port) = split(rest).ok_or_else(|| format!("\"{shown}\" has no port behind its colon"))?;
         let port = match port {
             None => default_port(is_tls),
-            Some(digits) => match digits.parse::<u16>() {
-                Ok(port) if port > 0 && digits.bytes().all(|c| c.is_ascii_digit()) => port,
-                Ok(_) | Err(_) => return Err(format!("\"{shown}\" has a port that is none")),
-            },
+            Some(digits) => self::port(digits).ok_or_else(|| format!("\"{shown}\" has a port that is none"))?,
         };
         Ok(Self { is_tls, host: pattern(host, &shown.to_string())?, port })
     }
@@ -173,15 +170,26 @@ fn pattern(host: &str, shown: &str) -> Result<Pattern, String> {
     Ok(if wildcard { Pattern::Below(name) } else { Pattern::Name(name) })
 }
 
-/// A host name as RFC 1123 has it, and underscores.
+/// A host name as RFC 1123 has it, and underscores. What ends in a number is none, but what some resolvers take for an IPv4 address:
+/// `127.1`, `0x7f000001`, `2130706433`.
 fn is_name(text: &str) -> bool {
+    let last = text.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let is_number = last.bytes().all(|c| c.is_ascii_digit())
+        || last.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|c| c.is_ascii_hexdigit()));
     (1..=253).contains(&text.len())
+        && !is_number
         && text.split('.').all(|label| {
             (1..=63).contains(&label.len())
                 && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         })
+}
+
+/// Digits, and not 0.
+fn port(digits: &str) -> Option<u16> {
+    let is_number = digits.bytes().all(|c| c.is_ascii_digit());
+    digits.parse().ok().filter(|port| is_number && *port > 0)
 }
 
 const fn default_port(is_tls: bool) -> u16 {
@@ -254,6 +262,10 @@ mod tests {
             ("https://[::1", "no IPv6 address"),
             ("https://[127.0.0.1]", "no IPv6 address"),
             ("https://10.0.0.1/8", "a path"),
+            ("https://127.1", "no host name"),
+            ("https://0x7f000001", "no host name"),
+            ("https://2130706433", "no host name"),
+            ("https://*.1", "no host name"),
         ] {
             let error = text.parse::<Allowed>().unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

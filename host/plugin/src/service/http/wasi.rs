@@ -128,6 +128,7 @@ impl From<Failed> for Error {
             Failed::Connection(_) => Self::ConnectionRefused,
             Failed::Timeout => Self::HttpResponseTimeout,
             Failed::TooLarge => Self::HttpResponseBodySize(None),
+            Failed::HeadTooLarge => Self::HttpResponseHeaderSectionSize(None),
             Failed::Protocol(_) => Self::HttpProtocolError,
         }
     }
