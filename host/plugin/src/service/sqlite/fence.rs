@@ -43,6 +43,7 @@ pub(super) fn open(path: &Path, size_bytes: u64) -> rusqlite::Result<(Connection
     let page_octets: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
     let pages = (i64::try_from(size_bytes).unwrap_or(i64::MAX) / page_octets.max(1)).max(1);
     connection.pragma_update(None, "max_page_count", pages.min(MAX_PAGES))?;
+    connection.pragma_update(Some("temp"), "max_page_count", TEMP_BYTES / page_octets.max(1))?;
     for (limit, value) in LIMITS {
         connection.set_limit(*limit, *value)?;
     }
@@ -176,6 +177,8 @@ const LIMITS: &[(Limit, i32)] = &[
 
 /// The most that SQLite can have.
 const MAX_PAGES: i64 = 0xffff_fffe;
+/// What temporary tables of a connection may have of the memory that is for all.
+const TEMP_BYTES: i64 = 32 << 20;
 const CACHED_STATEMENTS: usize = 32;
 /// How long a thread may wait for a lock of another process's. Those of this process wait without a thread (`pool.rs`).
 const BUSY: Duration = Duration::from_secs(2);
