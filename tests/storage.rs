@@ -1,13 +1,16 @@
 //! What plugins keep: the key-value store, by its own interface and the standard one, and the SQLite database. Real guests, real files,
 //! a clock that tests set.
 
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use postgate_plugin::Clock;
 
-use crate::support::{self, Client, Gateway, log, one_chain, plugin};
+use crate::support::process::Process;
+use crate::support::{self, Client, Gateway, component, log, one_chain, plugin};
 
 /// Seconds that pass when a test says so.
 #[derive(Clone)]
@@ -351,4 +354,160 @@ fn a_damaged_database_is_unavailable() {
         &[("ask SELECT a FROM t", "SqliteError::Service(ServiceError::Unavailable(\"database disk image is malformed")],
     );
     assert!(!log::lines(&["database failed", "malformed"]).is_empty());
+}
+
+/// The octets of memory that all databases may use together are bounded, and one that wants more harms no other.
+#[test]
+fn memory_of_statements_is_bounded() {
+    let gateway = Gateway::start(&site("db", "[\"key-value\", { sqlite = { connections = 1 } }]"));
+    let mut client = greeted(&gateway);
+    let rows = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000000)";
+    check(
+        &mut client,
+        "XDB",
+        &[
+            // Tables that are only in memory.
+            ("do CREATE TEMP TABLE t (a)", "0 changed"),
+            (&format!("do INSERT INTO t {rows} SELECT zeroblob(1000000) FROM n"), "SqliteError::Full"),
+            ("ask SELECT count(*) FROM t", "0"),
+            // One value, and one that is made of many.
+            ("ask SELECT length(randomblob(9000000))", "SqliteError::Service(ServiceError::Quota("),
+            (&format!("ask {rows} SELECT length(group_concat(hex(zeroblob(1000)))) FROM n"), "SqliteError::Service("),
+            // The database is as usable as before, and so is the store.
+            ("script CREATE TABLE u (a); INSERT INTO u VALUES (1)", "()"),
+            ("ask SELECT a FROM u", "1"),
+        ],
+    );
+    check(&mut client, "XKV", &[("add n 1", "1")]);
+}
+
+/// Another process has the file: whoever asks hears so within the deadline, and all is well when it is free again.
+#[test]
+fn a_file_that_another_process_holds() {
+    let gateway = Gateway::start(&site("kv", GRANTS));
+    let mut client = greeted(&gateway);
+    check(&mut client, "XKV", &[("set a one", "()")]);
+    check(&mut client, "XDB", &[("script CREATE TABLE t (a); INSERT INTO t VALUES (1)", "()")]);
+    for (file, verb, write, read, seen) in [
+        ("stores/kv.db", "XKV", "set a two", "get a", "one"),
+        ("databases/kv.db", "XDB", "do UPDATE t SET a = 2", "ask SELECT a FROM t", "1"),
+    ] {
+        // SQLite locks by the process, and so does this one against its own other connections.
+        let other = rusqlite::Connection::open(gateway.data.path().join(file)).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let reply = client.say(&format!("{verb} {write}"));
+        assert!(reply.contains("ServiceError::Unavailable(") && reply.contains("locked"), "{reply}");
+        // Reading goes on.
+        check(&mut client, verb, &[(read, seen)]);
+        other.execute_batch("ROLLBACK").unwrap();
+        drop(other);
+        assert!(!client.say(&format!("{verb} {write}")).contains("Error"));
+        assert!(!client.say(&format!("{verb} {read}")).contains(seen));
+    }
+    assert!(!log::lines(&["store failed", "locked"]).is_empty());
+}
+
+/// What was answered is there when the process dies in the midst of writes, whole, and it starts again.
+///
+/// The death of a process takes nothing from the system's cache: of what was answered nothing at all may be missing. That a store also
+/// syncs within a second is the matter of a unit test.
+#[test]
+fn what_was_written_survives_the_process() {
+    let data = tempfile::tempdir().unwrap();
+    let storage = format!("plugin.kv.component={}", component("storage").display());
+    let grants = format!("plugin.kv.grants={GRANTS}");
+    let chain = "chain.main.plugins=[\"kv\", \"auth\", \"policy\", \"delivery\"]";
+    let settings = [storage.as_str(), &grants, chain];
+    let process = Process::start(data.path(), &settings);
+    let mut client = Client::connect(process.address);
+    check(&mut client, "XDB", &[("script CREATE TABLE t (worker, n, half, UNIQUE (worker, n, half))", "()")]);
+    let address = process.address;
+    let written: Vec<Arc<AtomicU64>> = (0..4).map(|_| Arc::default()).collect();
+    let workers: Vec<_> = written
+        .iter()
+        .enumerate()
+        .map(|(worker, written)| {
+            let written = written.clone();
+            std::thread::spawn(move || {
+                let broken = write_without_end(address, worker, &written).unwrap_err();
+                assert!(
+                    broken.kind() != io::ErrorKind::TimedOut && broken.kind() != io::ErrorKind::WouldBlock,
+                    "{broken}"
+                );
+            })
+        })
+        .collect();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while written.iter().any(|written| written.load(Ordering::Relaxed) < 10) {
+        assert!(Instant::now() < deadline, "they write");
+        std::thread::yield_now();
+    }
+    process.kill();
+    workers.into_iter().for_each(|worker| worker.join().expect("the gateway answers until it is gone"));
+
+    let store = rusqlite::Connection::open(data.path().join("stores/kv.db")).unwrap();
+    let database = rusqlite::Connection::open(data.path().join("databases/kv.db")).unwrap();
+    for file in [&store, &database] {
+        let verdict: String = file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(verdict, "ok");
+    }
+    let counted = "SELECT entries = (SELECT count(*) FROM entry) AND \
+        octets = (SELECT sum(length(key) + length(value)) FROM entry) FROM total";
+    assert!(store.query_row(counted, [], |row| row.get::<_, bool>(0)).unwrap(), "what is counted is what is there");
+    for (worker, written) in (0_i64..).zip(&written) {
+        let written = i64::try_from(written.load(Ordering::Relaxed)).unwrap();
+        // The one that was under way may be there, or not.
+        let allowed = written..=written + 1;
+        let entry = "SELECT CAST(CAST(value AS TEXT) AS INTEGER) FROM entry WHERE key = CAST(? AS BLOB)";
+        let number: i64 = store.query_row(entry, [format!("n{worker}")], |row| row.get(0)).unwrap();
+        assert!(allowed.contains(&number), "{number} of {written}");
+        let rows = "SELECT count(*), count(DISTINCT n), max(n) FROM t WHERE worker = ?";
+        let (rows, pairs, last): (i64, i64, i64) =
+            database.query_row(rows, [worker], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        assert!(rows == 2 * pairs && last == pairs && allowed.contains(&last), "{rows} {pairs} {last} of {written}");
+    }
+    drop((store, database));
+
+    let again = Process::start(data.path(), &settings);
+    let reply = Client::connect(again.address).say("XKV add n0 0");
+    let number: u64 = reply.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(number >= written[0].load(Ordering::Relaxed), "{reply}");
+}
+
+/// Adds one to an entry and two rows to the database, and tells how often both were answered.
+fn write_without_end(address: SocketAddr, worker: usize, written: &AtomicU64) -> io::Result<()> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream);
+    reply(&mut reader)?;
+    for n in 1_u64.. {
+        let insert = |half: &str| format!("do INSERT INTO t VALUES ({worker}, {n}, '{half}')");
+        for command in
+            [format!("XKV add n{worker} 1"), format!("XDB begin ;; {} ;; {} ;; commit", insert("a"), insert("b"))]
+        {
+            reader.get_mut().write_all(format!("{command}\r\n").as_bytes())?;
+            let text = reply(&mut reader)?;
+            assert!(text.starts_with("250") && !text.contains("Error"), "{command}: {text}");
+        }
+        written.store(n, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// A reply, all its lines; none is the end of the process.
+fn reply(reader: &mut BufReader<TcpStream>) -> io::Result<String> {
+    let mut text = String::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        if !line.ends_with('\n') {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let is_last = line.as_bytes().get(3) == Some(&b' ');
+        text.push_str(&line);
+        if is_last {
+            return Ok(text);
+        }
+    }
 }

@@ -76,6 +76,46 @@ fn strangers_wait() {
     client.expect("RCPT TO:<bob@example.org>", "250");
 }
 
+/// A network that has shown often enough that it tries again is not kept waiting any more.
+#[test]
+fn networks_earn_trust() {
+    let time = Time::new();
+    let config = "delay = \"5 min\"\nremember = \"2 d\"\ntrust-after = 2";
+    let text = chain("greylist", GRANTS, config);
+    let gateway = Gateway::start_at(&text, tempfile::tempdir().unwrap(), time.clock());
+    let ask = |client: &mut Client, from: &str, to: &str, expected: &str| {
+        client.expect(&format!("MAIL FROM:<{from}@example.net>"), "250");
+        client.expect(&format!("RCPT TO:<{to}@example.org>"), expected);
+        client.expect("RSET", "250");
+    };
+    let mut client = greeted(&gateway);
+    // Two triplets that pass within an hour count once.
+    for to in ["bob", "carol"] {
+        ask(&mut client, "a", to, TRY_LATER);
+    }
+    time.pass(300);
+    for to in ["bob", "carol", "bob"] {
+        ask(&mut client, "a", to, "250");
+    }
+    ask(&mut client, "b", "bob", TRY_LATER);
+    time.pass(3600);
+    // One that has passed before shows nothing new.
+    ask(&mut client, "a", "bob", "250");
+    ask(&mut client, "c", "bob", TRY_LATER);
+    ask(&mut client, "b", "bob", "250");
+    // Those were two: now everybody there passes, and does so after a restart, for as long as something comes.
+    ask(&mut client, "d", "dave", "250");
+    drop(client);
+    let gateway = again(gateway, &text, &time);
+    let mut client = greeted(&gateway);
+    for from in ["e", "f"] {
+        time.pass(2 * 86_400 - 1);
+        ask(&mut client, from, "bob", "250");
+    }
+    time.pass(2 * 86_400);
+    ask(&mut client, "g", "bob", TRY_LATER);
+}
+
 #[test]
 fn a_greylist_without_room_does_what_it_is_told() {
     for (on_unavailable, expected) in [("pass", "250"), ("defer", "451 4.3.0")] {

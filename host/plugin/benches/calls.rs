@@ -1,6 +1,7 @@
-//! What the sandbox costs: a warm hook call, a fresh instance with its first call and its end, a hook that nobody exports.
+//! What the sandbox costs: a warm hook call, a fresh instance with its first call and its end, a hook that nobody exports; and what a
+//! call of a host service costs: the call of the hook in which a guest makes many of them, divided by their number.
 //!
-//! `cargo xtask bench` builds the shipped plugins that are measured here.
+//! `cargo xtask bench` builds the shipped plugins and the guests that are measured here.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -9,15 +10,16 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use postgate_plugin::{
-    Chain, Engine, EngineConfig, Entry, Grants, Keep, Limits, MessageWriter, OnFailure, Plugin, PluginConfig, Run,
-    SessionFacts, key_value, sqlite,
+    Chain, Engine, EngineConfig, Entry, Grants, Keep, Limits, Message, MessageWriter, OnFailure, Plugin, PluginConfig,
+    Run, SessionFacts, key_value, sqlite,
 };
 use postgate_smtp::{Body, Mail, Recipient};
 use tokio::runtime::Runtime;
 
 fn component(name: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("scratch files are in the target folder");
-    target.join("plugins").join(format!("{name}.wasm"))
+    let folder = if GUESTS.contains(&name) { "guests" } else { "plugins" };
+    target.join(folder).join(format!("{name}.wasm"))
 }
 
 /// What the measured plugins need.
@@ -29,8 +31,8 @@ fn grants(plugin: &str, scratch: &Path) -> Grants {
     Grants {
         log: true,
         config: true,
-        key_value: (plugin == "greylist").then_some(key_value),
-        sqlite: (plugin == "sqlite-store").then_some(sqlite),
+        key_value: ["greylist", "storage"].contains(&plugin).then_some(key_value),
+        sqlite: ["sqlite-store", "storage"].contains(&plugin).then_some(sqlite),
         ..Grants::default()
     }
 }
@@ -117,6 +119,96 @@ async fn deliveries(mut run: Run, times: u64) -> Duration {
     begin.elapsed()
 }
 
+/// So many calls of a service: the guest makes [`AT_ONCE`] of them in one call of its hook.
+async fn service_calls(mut run: Run, verb: &str, argument: &str, times: u64) -> Duration {
+    run.command("XDB", "do CREATE TABLE IF NOT EXISTS t (a INTEGER PRIMARY KEY, b TEXT)").await;
+    run.command("XDB", "do INSERT OR IGNORE INTO t VALUES (1, 'x')").await;
+    run.command("XKV", "set a value").await;
+    let answer = format!("{:?}", run.command(verb, argument).await);
+    assert!(answer.contains("250") && !answer.contains("Error"), "{argument}: {answer}");
+    let rounds = times.div_ceil(AT_ONCE);
+    let begin = Instant::now();
+    for _ in 0..rounds {
+        black_box(run.command(verb, argument).await);
+    }
+    begin.elapsed().mul_f64(times as f64 / (rounds * AT_ONCE) as f64)
+}
+
+/// So many calls about messages of that size: the guest makes so many in one call of its hook, as the subject tells it.
+async fn message_calls(mut run: Run, subject: &str, octets: usize, at_once: u64, times: u64) -> Duration {
+    let rounds = times.div_ceil(at_once);
+    let mut took = Duration::ZERO;
+    for _ in 0..rounds {
+        run.mail("1-1".to_owned(), mail()).await;
+        run.recipient(recipient()).await;
+        let message = message(subject, octets);
+        let begin = Instant::now();
+        black_box(run.message(message).await);
+        took += begin.elapsed();
+    }
+    took.mul_f64(times as f64 / (rounds * at_once) as f64)
+}
+
+/// A text and an attachment of about so many octets.
+fn message(subject: &str, octets: usize) -> Message {
+    let mut writer = MessageWriter::default();
+    let head = format!(
+        "Subject: {subject}\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n\
+         Content-Type: image/png; name=a.png\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    );
+    writer.push(head.as_bytes());
+    let line = format!("{}\r\n", "QUJD".repeat(19));
+    while writer.size() < octets as u64 {
+        writer.push(line.as_bytes());
+        if writer.wants_flush() {
+            writer.flush(&std::env::temp_dir()).expect("a scratch file");
+        }
+    }
+    writer.push(b"--b--\r\n");
+    writer.finish(&std::env::temp_dir()).expect("a message")
+}
+
+fn measure_services(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let engine = Engine::new(&EngineConfig { instances: 16, ..EngineConfig::default() }).expect("an engine");
+    let scratch = tempfile::tempdir().expect("a scratch directory");
+    let mut group = criterion.benchmark_group("service");
+    let storage = chain(&runtime, &engine, &[("storage", Keep::Session)], scratch.path());
+    for (name, verb, argument) in [
+        ("key-value get", "XKV", "times 100 get a"),
+        ("key-value set", "XKV", "times 100 set b value"),
+        ("key-value increment", "XKV", "times 100 add n 1"),
+        ("sqlite query, a row by its key", "XDB", "times 100 ask SELECT b FROM t WHERE a = 1"),
+        (
+            "sqlite insert, 100 in a transaction",
+            "XDB",
+            "begin ;; times 100 do INSERT INTO t (b) VALUES ('x') ;; commit",
+        ),
+        ("sqlite insert, each synced", "XDB", "times 100 do INSERT INTO t (b) VALUES ('x')"),
+    ] {
+        let measure = |times| runtime.block_on(service_calls(run(&storage), verb, argument, times));
+        group.bench_function(name, |bench| bench.iter_custom(measure));
+    }
+    let mime = chain(&runtime, &engine, &[("mime", Keep::Session)], scratch.path());
+    for (name, subject, octets, at_once) in [
+        ("message hook, nothing asked", "keep", 4 << 10, 1),
+        ("parts, message of 4 KiB", "all; keep", 4 << 10, 1),
+        ("parts, message of 1 MiB", "all; keep", 1 << 20, 1),
+        ("mail-data read, 64 KiB in memory", "times 100 piece 100000 65536; keep", 1 << 20, 100),
+        ("mail-data read, 64 KiB in a file", "times 100 piece 2000000 65536; keep", 4 << 20, 100),
+        ("editor insert-field", "times 100 insert 0 X-A 1; keep", 4 << 10, 100),
+    ] {
+        let measure = |times| runtime.block_on(message_calls(run(&mime), subject, octets, at_once, times));
+        group.bench_function(name, |bench| bench.iter_custom(measure));
+    }
+    group.finish();
+}
+
+/// Calls of a service in one call of a hook.
+const AT_ONCE: u64 = 100;
+/// Components that are guests for tests.
+const GUESTS: [&str; 2] = ["storage", "mime"];
+
 fn measure(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let engine = Engine::new(&EngineConfig { instances: 16, ..EngineConfig::default() }).expect("an engine");
@@ -142,6 +234,6 @@ fn measure(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
-    targets = measure
+    targets = measure, measure_services
 }
 criterion_main!(benches);

@@ -15,6 +15,10 @@ mod fields;
 mod scan;
 
 #[cfg(test)]
+mod bombs;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod tests;
 
 use std::io;

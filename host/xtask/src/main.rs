@@ -108,6 +108,7 @@ fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         Some((which, rest)) if which == "peers" => peers::peers(workspace, number(rest, "--turns", TURNS)?),
         Some((which, rest)) if which == "delivery" => peers::delivery(workspace, number(rest, "--messages", MESSAGES)?),
         Some((which, rest)) if which == "idle" => peers::idle(workspace, number(rest, "--connections", CONNECTIONS)?),
+        Some((which, rest)) if which == "message" => peers::message(workspace, number(rest, "--turns", MESSAGE_TURNS)?),
         Some((which, rest)) if which == "tls" => peers::tls::tls(workspace, number(rest, "--turns", TURNS)?),
         Some((unknown, _)) => bail!("no measurement `{unknown}`\n\n{USAGE}"),
         None => {
@@ -115,6 +116,7 @@ fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
             peers::peers(workspace, TURNS)?;
             peers::idle(workspace, CONNECTIONS)?;
             peers::tls::tls(workspace, TURNS)?;
+            peers::message(workspace, MESSAGE_TURNS)?;
             peers::delivery(workspace, MESSAGES)
         }
     }
@@ -187,6 +189,8 @@ fn refuse(arguments: &[String]) -> Result<()> {
 const TURNS: u32 = 5;
 /// Of `bench idle`.
 const CONNECTIONS: u32 = 10_000;
+/// Of `bench message`.
+const MESSAGE_TURNS: u32 = 10;
 /// Of `bench delivery`.
 const MESSAGES: u32 = 100_000;
 const NUMBER_MAX: u32 = 10_000_000;
@@ -204,6 +208,7 @@ usage: cargo xtask COMMAND
   bench peers [--turns N]       measures the gateway beside Postfix's smtp-sink
   bench idle [--connections N]  measures what 10,000 connections cost in memory while they are silent
   bench tls [--turns N]         measures TLS handshakes beside those of a server that does nothing else
+  bench message [--turns N]     measures a message of 25 MB that three plugins read
   bench delivery [--messages N] delivers 100,000 messages into a Maildir, and counts them
   scan                          runs testssl.sh against the gateway, with STARTTLS and with implicit TLS; takes minutes
   lint [--fast]                 format, clippy, cargo-deny; without --fast the documentation too";

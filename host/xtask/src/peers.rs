@@ -11,6 +11,7 @@ mod figures;
 mod idle;
 mod load;
 mod memory;
+mod message;
 mod placement;
 mod server;
 pub(crate) mod tls;
@@ -37,6 +38,7 @@ use server::{Ready, Server};
 
 pub(crate) use delivery::delivery;
 pub(crate) use idle::idle;
+pub(crate) use message::message;
 
 /// Compares, and prints a table.
 pub(crate) fn peers(workspace: &Workspace, turns: u32) -> Result<()> {

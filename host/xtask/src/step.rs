@@ -34,6 +34,14 @@ impl Step {
         self
     }
 
+    /// Without variables that we have.
+    pub(crate) fn without_env(mut self, names: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        for name in names {
+            self.command.env_remove(name);
+        }
+        self
+    }
+
     pub(crate) fn directory(mut self, directory: &Path) -> Self {
         self.command.current_dir(directory);
         self

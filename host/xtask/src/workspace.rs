@@ -1,5 +1,6 @@
 //! Where things are: asked of cargo, which knows CARGO_TARGET_DIR and the members.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -41,9 +42,15 @@ impl Workspace {
         Ok(Self { root, target, components })
     }
 
-    /// A step that cargo does, in the root.
+    /// A step that cargo does, in the root. It is not told which package's program asks, as cargo has told us: build scripts look at
+    /// that (ring's does), and all that depends on them would be compiled anew whenever somebody else asks.
     pub(crate) fn cargo(&self, what: &str) -> Step {
-        Step::new(what, cargo()).directory(&self.root)
+        let of_ours = |name: &OsString| {
+            let name = name.as_encoded_bytes();
+            OF_A_PACKAGE.iter().any(|begin| name.starts_with(begin.as_bytes()))
+        };
+        let ours = std::env::vars_os().map(|(name, _)| name).filter(of_ours);
+        Step::new(what, cargo()).directory(&self.root).without_env(ours)
     }
 
     /// Where tools are kept that do not come from cargo.
@@ -70,3 +77,6 @@ impl Member {
 fn cargo() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }
+
+/// How the variables begin that cargo sets for the program of a package.
+const OF_A_PACKAGE: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];

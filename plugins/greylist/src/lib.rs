@@ -2,9 +2,11 @@
 //! remembered.
 //!
 //! The triplet is the client's network, the reverse-path and the recipient (section 2.2). What is remembered of it is one entry of the
-//! key-value store: when it was first seen, until it has passed.
+//! key-value store: when it was first seen, until it has passed. A network whose triplets have passed often enough is greylisted no
+//! more: that is one more entry, of the network alone (`trust.rs`).
 
 mod settings;
+mod trust;
 
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -41,7 +43,7 @@ impl Recipient for Greylist {
             return Verdict::Next;
         }
         let network = Network::of(client, settings.ipv4_network, settings.ipv6_network);
-        match ask(settings, &triplet(network, reverse_path.as_ref(), &recipient), now()) {
+        match ask(settings, network, &triplet(network, reverse_path.as_ref(), &recipient), now()) {
             Ok(Standing::Passes) => Verdict::Next,
             Ok(Standing::Waits(seconds)) => {
                 let text = format!("Greylisted, please try again in {seconds} seconds");
@@ -67,11 +69,19 @@ enum Standing {
 }
 
 /// Asks the store, and remembers.
-fn ask(settings: &Settings, key: &str, now: u64) -> Result<Standing, ServiceError> {
+fn ask(settings: &Settings, network: Network, key: &str, now: u64) -> Result<Standing, ServiceError> {
+    if trust::is_trusted(settings, network, now)? {
+        return Ok(Standing::Passes);
+    }
     let found = key_value::get(key)?;
     let standing = standing(settings, found.as_deref(), now);
     match (&standing, found) {
-        (Standing::Passes, _) => key_value::set(key, PASSED, Some(settings.remember.as_secs()))?,
+        (Standing::Passes, found) => {
+            key_value::set(key, PASSED, Some(settings.remember.as_secs()))?;
+            if found.is_some_and(|found| found != PASSED) {
+                trust::earn(settings, network, now)?;
+            }
+        }
         (Standing::Waits(_), Some(_)) => {}
         (Standing::Waits(_), None) => {
             // Another session may have been faster: its time holds.

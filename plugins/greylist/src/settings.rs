@@ -13,6 +13,7 @@ pub(crate) struct Settings {
     pub(crate) delay: Period,
     pub(crate) retry_window: Period,
     pub(crate) remember: Period,
+    pub(crate) trust_after: u32,
     pub(crate) ipv4_network: u32,
     pub(crate) ipv6_network: u32,
     pub(crate) exempt_networks: Vec<Network>,
@@ -35,6 +36,7 @@ impl Default for Settings {
             delay: Period::seconds(300),
             retry_window: Period::seconds(86_400),
             remember: Period::seconds(36 * 86_400),
+            trust_after: 5,
             ipv4_network: 24,
             ipv6_network: 64,
             exempt_networks: Vec::new(),
@@ -85,6 +87,7 @@ mod tests {
     fn wrong_settings_are_named() {
         for (json, key) in [
             (r#"{"delay": 5}"#, "delay"),
+            (r#"{"trust-after": -1}"#, "trust-after"),
             (r#"{"exempt-networks": ["192.0.2.1/24"]}"#, "exempt-networks[0]"),
             (r#"{"on-unavailable": "skip"}"#, "on-unavailable"),
             (r#"{"delays": "5 min"}"#, "delays"),

@@ -35,9 +35,9 @@ pub mod config;
 pub mod hook;
 pub mod log;
 mod reply;
+pub mod sqlite;
 pub mod unit;
 
-pub use bindings::database::postgate::mail::sqlite;
 pub use bindings::imports::postgate::mail::dns;
 pub use bindings::imports::postgate::mail::editor;
 pub use bindings::imports::postgate::mail::fetch;

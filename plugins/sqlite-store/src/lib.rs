@@ -6,7 +6,7 @@
 
 use postgate_sdk::config::{self, Configuration};
 use postgate_sdk::hook::{Deliver, Outcome, Recipient, SettingProblem, Setup};
-use postgate_sdk::sqlite::{self, SqliteError, Value};
+use postgate_sdk::sqlite::{self, SqliteError, values};
 use postgate_sdk::{Mailbox, Parameter, Reply, ServiceError, Verdict, export, log, mail_data, transaction};
 use serde::Deserialize;
 
@@ -62,20 +62,15 @@ impl Deliver for SqliteStore {
 
 /// Makes the tables where they are missing.
 fn tables() -> Result<(), SqliteError> {
-    let version = sqlite::query("PRAGMA user_version", &[])?;
-    match version.rows.first().and_then(|row| row.first()) {
-        Some(Value::Integer(0)) => sqlite::run_script(include_str!("../schema.sql")),
+    match sqlite::query("PRAGMA user_version", &[])?.first::<i64>()? {
+        Some(0) => sqlite::run_script(include_str!("../schema.sql")),
         Some(_) | None => Ok(()),
     }
 }
 
 /// The number of a user.
 fn user(recipient: &Mailbox) -> Result<Option<i64>, SqliteError> {
-    let table = sqlite::query("SELECT id FROM users WHERE address = ?", &[Value::Text(recipient.to_string())])?;
-    Ok(match table.rows.first().and_then(|row| row.first()) {
-        Some(Value::Integer(id)) => Some(*id),
-        Some(_) | None => None,
-    })
+    sqlite::query("SELECT id FROM users WHERE address = ?", &values![recipient.to_string()])?.first()
 }
 
 /// Stores the message for those recipients that are users; the others are the next plugin's.
@@ -93,7 +88,7 @@ fn store(recipients: &[Mailbox]) -> Result<Vec<Outcome>, SqliteError> {
         let Some(user) = user else { continue };
         sqlite::execute(
             "INSERT OR IGNORE INTO recipients (message, user, address) VALUES (?, ?, ?)",
-            &[Value::Text(id.clone()), Value::Integer(*user), Value::Text(recipient.to_string())],
+            &values![&id, *user, recipient.to_string()],
         )?;
     }
     sqlite::commit()?;
@@ -106,14 +101,10 @@ fn message(id: &str) -> Result<(), SqliteError> {
     let size = mail_data::size().map_err(|_| not_now())?;
     let subject = mail_data::field("Subject").map_err(|_| not_now())?;
     let subject = subject.first().map(|value| String::from_utf8_lossy(value).trim().to_owned());
+    let reverse_path = reverse_path.map_or_else(String::new, |mailbox| mailbox.to_string());
     let stored = sqlite::execute(
         "INSERT OR IGNORE INTO messages (id, reverse_path, subject, size) VALUES (?, ?, ?, ?)",
-        &[
-            Value::Text(id.to_owned()),
-            Value::Text(reverse_path.map_or_else(String::new, |mailbox| mailbox.to_string())),
-            subject.map_or(Value::Null, Value::Text),
-            Value::Integer(i64::try_from(size).unwrap_or(i64::MAX)),
-        ],
+        &values![id, reverse_path, subject, i64::try_from(size).unwrap_or(i64::MAX)],
     )?;
     if stored.changes == 0 {
         return Ok(());
@@ -122,10 +113,7 @@ fn message(id: &str) -> Result<(), SqliteError> {
     while offset < size {
         let piece = mail_data::read(offset, PIECE_BYTES).map_err(|_| not_now())?;
         let Ok(octets @ 1..) = u64::try_from(piece.len()) else { return Err(not_now()) };
-        sqlite::execute(
-            "INSERT INTO pieces (message, n, octets) VALUES (?, ?, ?)",
-            &[Value::Text(id.to_owned()), Value::Integer(n), Value::Blob(piece)],
-        )?;
+        sqlite::execute("INSERT INTO pieces (message, n, octets) VALUES (?, ?, ?)", &values![id, n, piece])?;
         offset += octets;
         n += 1;
     }

@@ -46,23 +46,22 @@ impl Host for State {
             return Ok(Err(ContextError::NotNow));
         };
         let length = (length as usize).min(MAX_READ_BYTES);
-        if message.is_in_memory() {
-            return Ok(Ok(read(&message, offset, length)?));
+        let mut octets = room(&message, offset, length);
+        if message.read_at_once(offset, length, &mut octets)? {
+            return Ok(Ok(octets));
         }
         let Ok(permit) = self.facts.disk.clone().acquire_owned().await else { return Ok(Err(ContextError::NotNow)) };
         let message = Message::clone(&message);
         let octets = tokio::task::spawn_blocking(move || {
             let _held = permit;
-            read(&message, offset, length)
+            message.read(offset, length, &mut octets).map(|()| octets)
         });
         Ok(Ok(octets.await??))
     }
 }
 
-fn read(message: &Message, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
-    let mut octets = Vec::with_capacity(length.min(message.size().saturating_sub(offset) as usize));
-    message.read(offset, length, &mut octets)?;
-    Ok(octets)
+fn room(message: &Message, offset: u64, length: usize) -> Vec<u8> {
+    Vec::with_capacity(length.min(message.size().saturating_sub(offset) as usize))
 }
 
 /// Octets that one call gives at most.

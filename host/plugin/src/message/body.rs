@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Received;
+use super::{Reading, Received};
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -83,10 +83,16 @@ impl Body {
         Self::of(segments)
     }
 
-    pub(super) fn read(&self, range: Range<u64>, received: &Received, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(super) fn read(
+        &self,
+        range: Range<u64>,
+        received: &Received,
+        reading: Reading,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
         for piece in self.pieces(range) {
             match piece {
-                Segment::Received(range) => received.read(range, out)?,
+                Segment::Received(range) => received.read(range, reading, out)?,
                 Segment::Edited { octets, range } => {
                     out.extend_from_slice(octets.get(range.start as usize..range.end as usize).unwrap_or_default());
                 }

@@ -38,6 +38,31 @@ fn a_large_message_lives_in_a_file_and_reads_the_same() {
 }
 
 #[test]
+fn what_is_at_hand_is_read_at_once_or_not_at_all() {
+    let mut octets = b"Subject: x\r\n\r\n".to_vec();
+    octets.extend((0..HEAD_BYTES + 2 * PENDING_BYTES).map(|i| b'a' + (i % 23) as u8));
+    let large = message(&octets);
+    for offset in [0, HEAD_BYTES - 1000, HEAD_BYTES, octets.len() - 1000, octets.len(), octets.len() + 1] {
+        let mut out = b"before".to_vec();
+        // Whether it is in the system's cache is the system's affair.
+        let expected = match large.read_at_once(offset as u64, 64 << 10, &mut out).unwrap() {
+            true => octets.get(offset..octets.len().min(offset + (64 << 10))).unwrap_or_default(),
+            false => b"",
+        };
+        assert_eq!(out.strip_prefix(b"before"), Some(expected));
+    }
+    // What is in our memory always is.
+    let small = message(b"Subject: x\r\n\r\nbody");
+    let mut out = Vec::new();
+    assert!(small.read_at_once(14, 100, &mut out).unwrap());
+    assert_eq!(out, b"body");
+    // A file that can't tell: nothing is read of a directory.
+    let mut none = [0; 10];
+    let error = read_at_once(&File::open("/").unwrap(), &mut none, 0).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+}
+
+#[test]
 fn a_middling_message_stays_in_memory() {
     let mut octets = b"Subject: x\r\n\r\n".to_vec();
     octets.extend((0..HEAD_BYTES + PENDING_BYTES / 2).map(|i| b'a' + (i % 23) as u8));

@@ -1,4 +1,5 @@
-//! Resident memory of a process, from `/proc/PID/smaps_rollup` (proc_pid_smaps(5)).
+//! Resident memory of a process, from `/proc/PID/smaps_rollup` and `/proc/PID/status` (proc_pid_smaps(5),
+//! proc_pid_status(5)).
 
 use std::fs;
 use std::thread;
@@ -37,12 +38,26 @@ impl Memory {
         }
     }
 
+    /// Lets the highest resident size begin anew.
+    pub(super) fn forget_highest(pid: u32) -> Result<()> {
+        let path = format!("/proc/{pid}/clear_refs");
+        fs::write(&path, "5").with_context(|| format!("{path} can't be written"))
+    }
+
+    /// The highest resident size since then, in KiB.
+    pub(super) fn highest(pid: u32) -> Result<u64> {
+        let path = format!("/proc/{pid}/status");
+        let text = fs::read_to_string(&path).with_context(|| format!("{path} can't be read"))?;
+        Self::field(&text, "VmHWM:").with_context(|| format!("{path} has no VmHWM"))
+    }
+
     fn parse(text: &str) -> Option<Self> {
-        let field = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim().strip_suffix("kB")?.trim().parse().ok()
-        };
-        Some(Self { resident: field("Rss:")?, proportional: field("Pss:")? })
+        Some(Self { resident: Self::field(text, "Rss:")?, proportional: Self::field(text, "Pss:")? })
+    }
+
+    fn field(text: &str, name: &str) -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse().ok()
     }
 }
 
@@ -62,5 +77,7 @@ mod tests {
         assert_eq!(Memory::parse("Rss: 1 kB\n"), None);
         assert_eq!(Memory::parse("Rss: x kB\nPss: 1 kB\n"), None);
         assert!(Memory::of(std::process::id()).is_ok());
+        assert!(Memory::forget_highest(std::process::id()).is_ok());
+        assert!(Memory::highest(std::process::id()).is_ok_and(|highest| highest > 0));
     }
 }

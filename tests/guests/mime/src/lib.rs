@@ -63,6 +63,16 @@ fn answer(words: &[&str]) -> String {
             told(editor::replace_part(number(part), "application/octet-stream", &content).map(|done| done.to_string()))
         }
         ["remove", part] => told(editor::remove_part(number(part)).map(|done| done.to_string())),
+        ["times", n, once @ ..] => {
+            for _ in 1..number(n) {
+                answer(once);
+            }
+            answer(once)
+        }
+        ["piece", offset, length] => {
+            told(mail_data::read(number(offset).into(), number(length)).map(|octets| octets.len().to_string()))
+        }
+        ["read"] => read(|_| ()),
         ["sum"] => sum(),
         ["connect", address] => told(connect(address)),
         ["listen"] => told(TcpListener::bind("127.0.0.1:0").map(|_| "listening".to_owned())),
@@ -99,19 +109,26 @@ fn all() -> String {
     }))
 }
 
-/// Reads everything, 64 KiB at a time, and adds its octets up.
-fn sum() -> String {
-    let (mut at, mut sum) = (0, 0_u64);
+/// Reads everything, 64 KiB at a time.
+fn read(mut each: impl FnMut(&[u8])) -> String {
+    let mut at = 0;
     loop {
         match mail_data::read(at, 64 << 10) {
-            Ok(octets) if octets.is_empty() => return format!("{at} octets, {sum}"),
+            Ok(octets) if octets.is_empty() => return format!("{at} octets"),
             Ok(octets) => {
                 at += octets.len() as u64;
-                sum += octets.iter().map(|octet| u64::from(*octet)).sum::<u64>();
+                each(&octets);
             }
             Err(error) => return format!("{error:?}"),
         }
     }
+}
+
+/// Reads everything, and adds its octets up.
+fn sum() -> String {
+    let mut sum = 0_u64;
+    let read = read(|octets| sum += octets.iter().map(|octet| u64::from(*octet)).sum::<u64>());
+    format!("{read}, {sum}")
 }
 
 /// What a server says first.

@@ -1,11 +1,11 @@
 //! Uses the key-value store and the SQLite database as it is told by commands, and answers with 250 and what it has heard.
 //!
 //! `XKV` does one thing: `get KEY`, `set KEY VALUE [SECONDS]`, `delete KEY`, `add KEY NUMBER`, `replace KEY OLD NEW` (`-` is none),
-//! `keys PREFIX`, `fill` (writes until the store refuses, and answers how often).
+//! `keys PREFIX`, `fill` (writes until the store refuses, and answers how often), `times N` and one of these.
 //!
 //! `XDB` does what stands between ` ;; `, in order, and answers a line for each: `begin`, `commit`, `rollback`, `do STATEMENT`,
 //! `ask STATEMENT`, `script STATEMENTS`, `values` (sends all kinds of values there and back), `fill` (writes until the database
-//! refuses), `count` (the number of parameters is wrong), `trap`.
+//! refuses), `count` (the number of parameters is wrong), `trap`, `times N` and one of these.
 
 use std::fmt::Debug;
 
@@ -43,6 +43,13 @@ fn entries(argument: &str) -> Result<String, ServiceError> {
             said(key_value::replace(key, old, new.as_bytes(), None))
         }
         ["keys", prefix] => key_value::keys(prefix, None)?.join(","),
+        ["times", n, ..] => {
+            let once = argument.splitn(3, ' ').nth(2).unwrap_or_default();
+            for _ in 1..n.parse().unwrap_or(1) {
+                entries(once)?;
+            }
+            entries(once)?
+        }
         ["fill"] => {
             let refused = (0..10_000).find_map(|n| {
                 let written = key_value::set(&format!("fill-{n}"), &[b'x'; 1000], None);
@@ -74,6 +81,13 @@ fn database(step: &str) -> String {
             Err(error) => format!("{error:?}"),
         },
         "script" => said(sqlite::run_script(rest)),
+        "times" => {
+            let (n, once) = rest.split_once(' ').unwrap_or((rest, ""));
+            for _ in 1..n.parse().unwrap_or(1) {
+                database(once);
+            }
+            database(once)
+        }
         "values" => values(),
         "fill" => fill(),
         "count" => said(sqlite::query("SELECT ?1 + ?2", &[Value::Integer(1)])),

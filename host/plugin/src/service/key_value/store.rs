@@ -205,6 +205,26 @@ mod tests {
         assert_eq!(answer, Answer::Value(Some(b"1".to_vec())));
     }
 
+    /// What was written goes to the disk by itself, and again when more is written; nothing is synced for nothing.
+    #[tokio::test]
+    async fn writes_are_synced_while_the_store_is_open() {
+        let scratch = tempfile::tempdir().unwrap();
+        let grant = grant(scratch.path());
+        let store = Store::open(&grant, Clock::default()).unwrap();
+        let file = rusqlite::Connection::open(&grant.path).unwrap();
+        let syncs = || file.query_row("SELECT syncs FROM total", [], |row| row.get::<_, i64>(0)).unwrap();
+        for n in 1..=2 {
+            store.call(Operation::Get { key: "n".into() }).await.unwrap();
+            assert_eq!(syncs(), n - 1);
+            store.call(Operation::Increment { key: "n".into(), by: 1, expires_after: None }).await.unwrap();
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while syncs() < n {
+                assert!(Instant::now() < deadline, "it is synced within half a second");
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_store_is_left_alone() {
         let scratch = tempfile::tempdir().unwrap();
