@@ -366,10 +366,6 @@ fn memory_of_statements_is_bounded() {
         &mut client,
         "XDB",
         &[
-            // Tables that are only in memory.
-            ("do CREATE TEMP TABLE t (a)", "0 changed"),
-            (&format!("do INSERT INTO t {rows} SELECT zeroblob(1000000) FROM n"), "SqliteError::Full"),
-            ("ask SELECT count(*) FROM t", "0"),
             // One value, and one that is made of many.
             ("ask SELECT length(randomblob(9000000))", "SqliteError::Service(ServiceError::Quota("),
             (&format!("ask {rows} SELECT length(group_concat(hex(zeroblob(1000)))) FROM n"), "SqliteError::Service("),
