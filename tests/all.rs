@@ -17,6 +17,7 @@ mod dns;
 mod fairness;
 mod http;
 mod load;
+mod metering;
 mod mime;
 mod misbehaviour;
 mod mta_hooks;
