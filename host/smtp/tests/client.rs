@@ -150,19 +150,27 @@ fn broken_off_at_every_octet() {
     }
 }
 
+/// What comes of a transaction, in whole reads and octet by octet, and something that is said in it.
+fn check(config: Config, envelope: Envelope, message: &str, script: &str, expected: &[u16], said: &str) {
+    for reads in [9999, 1] {
+        let course = play(config.clone(), &envelope, message.as_bytes(), script, reads, 99_999);
+        assert_eq!(course.codes(), expected, "{script}\n{course:?}");
+        assert!(course.said.contains(said), "{script}: {said:?} is not in {:?}", course.said);
+    }
+}
+
+fn opening(offer: &str) -> String {
+    format!("S: 220 mx\nC: EHLO\nS: 250-mx\n{offer}\nS: 250 HELP\n")
+}
+
+const GOOD: &str =
+    "C: MAIL\nS: 250 ok\nC: RCPT\nS: 250 ok\nC: DATA\nS: 354 go\nC: .\nS: 250 taken\nC: QUIT\nS: 221 bye";
+const END: &str = "C: QUIT\nS: 221 bye";
+
 #[test]
 fn transactions() {
-    let check = |config: Config, envelope: Envelope, message: &str, script: &str, expected: &[u16], said: &str| {
-        for reads in [9999, 1] {
-            let course = play(config.clone(), &envelope, message.as_bytes(), script, reads, 99_999);
-            assert_eq!(course.codes(), expected, "{script}\n{course:?}");
-            assert!(course.said.contains(said), "{script}: {said:?} is not in {:?}", course.said);
-        }
-    };
     let one = || envelope(&["a@example.org"]);
-    let opening = |offer: &str| format!("S: 220 mx\nC: EHLO\nS: 250-mx\n{offer}\nS: 250 HELP\n");
-    let good = "C: MAIL\nS: 250 ok\nC: RCPT\nS: 250 ok\nC: DATA\nS: 354 go\nC: .\nS: 250 taken\nC: QUIT\nS: 221 bye";
-    let script = |offer: &str| format!("{}{good}", opening(offer));
+    let script = |offer: &str| format!("{}{GOOD}", opening(offer));
     check(
         config(),
         one(),
@@ -175,7 +183,7 @@ fn transactions() {
         config(),
         one(),
         "x",
-        &format!("S: 220 mx\nC: EHLO\nS: 500 what\nC: HELO\nS: 250 mx\n{good}"),
+        &format!("S: 220 mx\nC: EHLO\nS: 500 what\nC: HELO\nS: 250 mx\n{GOOD}"),
         &[250],
         "HELO client.example\r\nMAIL",
     );
@@ -205,20 +213,19 @@ fn transactions() {
     check(config(), eight, "\u{fc}\r\n", &no_end, &[554], "DATA\r\n");
     check(config(), one(), "a\nb", &no_end, &[550], "DATA\r\n");
     let binary = Envelope { body: Body::BinaryMime, ..one() };
-    let end = "C: QUIT\nS: 221 bye";
-    check(config(), binary.clone(), "x", &format!("{}{end}", opening("S: 250-BINARYMIME")), &[554], "QUIT");
+    check(config(), binary.clone(), "x", &format!("{}{END}", opening("S: 250-BINARYMIME")), &[554], "QUIT");
     let chunks = "C: MAIL\nS: 250 ok\nC: RCPT\nS: 250 ok\nC: BDAT 5\nS: 250 ok\nC: BDAT 0 LAST\nS: 250 taken\nC: QUIT\nS: 221 bye";
     let offer = "S: 250-BINARYMIME\nS: 250-CHUNKING";
     check(config(), binary, "a\nb\r\0", &format!("{}{chunks}", opening(offer)), &[250], " BODY=BINARYMIME\r\n");
     let mut internationalized = envelope(&["\u{fc}@example.org", "a@example.org"]);
     check(config(), internationalized.clone(), "x", &script(""), &[553, 250], "RCPT TO:<a@example.org>");
     internationalized.utf8 = International::Needed;
-    check(config(), internationalized, "x", &format!("{}{end}", opening("")), &[550, 550], "QUIT");
+    check(config(), internationalized, "x", &format!("{}{END}", opening("")), &[550, 550], "QUIT");
     let declared = Envelope { utf8: International::Declared, ..one() };
     check(config(), declared.clone(), "x", &script(""), &[250], "MAIL FROM:<alice@example.com>\r\n");
     check(config(), declared, "x", &script("S: 250-SMTPUTF8"), &[250], " SMTPUTF8\r\n");
     let secret = Envelope { require_tls: true, ..one() };
-    check(config(), secret, "x", &format!("{}{end}", opening("S: 250-REQUIRETLS")), &[550], "QUIT");
+    check(config(), secret, "x", &format!("{}{END}", opening("S: 250-REQUIRETLS")), &[550], "QUIT");
     let mut notified = Envelope {
         ret: Some("HDRS".into()),
         envelope_id: Some("x\r\nRSET".into()),
@@ -242,9 +249,24 @@ fn transactions() {
         &[250],
         "<alice@example.com> MT-PRIORITY=3\r\nRCPT TO:<a@example.org>\r\n",
     );
-    // Promises that nobody would keep are not made.
+    let two = || envelope(&["a@example.org", "b@example.org"]);
+    check(config(), two(), "x", &script("S: 250-LIMITS RCPTMAX=1"), &[250, 452], "RCPT TO:<a@example.org>\r\nDATA");
+    // A server that takes nobody, and yet wants mail data.
+    let nobody = "C: DATA\nS: 250 ok\nS: 550 no\nS: 354 go\nC: .\nS: 554 nobody\nC: QUIT\nS: 221 bye";
+    check(config(), one(), "x", &format!("{}{nobody}", opening("S: 250-PIPELINING")), &[550], "DATA\r\n.\r\nQUIT");
+    let lmtp = Config { protocol: Protocol::Lmtp, ..config() };
+    let script = "S: 220 mx\nC: LHLO\nS: 250 mx\nC: MAIL\nS: 250 ok\nC: RCPT\nS: 250 ok\nC: RCPT\nS: 250 ok\nC: DATA\nS: 354 go\nC: .\nS: 250 a\nS: 452 b\n\
+                  C: QUIT\nS: 221 bye";
+    check(lmtp, two(), "x", script, &[250, 452], "LHLO client.example\r\n");
+}
+
+/// What a server does not offer is left out, or the message fails where it is a promise that nobody would keep.
+#[test]
+fn promises() {
+    let one = || envelope(&["a@example.org"]);
+    let script = |offer: &str| format!("{}{GOOD}", opening(offer));
     let by = |value: &str| Envelope { deliver_by: DeliverBy::read(value), ..one() };
-    let none = |offer: &str| format!("{}{end}", opening(offer));
+    let none = |offer: &str| format!("{}{END}", opening(offer));
     check(config(), by("60;R"), "x", &script("S: 250-DELIVERBY 30"), &[250], "<alice@example.com> BY=60;R\r\n");
     check(config(), by("60;R"), "x", &none(""), &[550], "EHLO client.example\r\nQUIT");
     check(config(), by("0;R"), "x", &none("S: 250-DELIVERBY"), &[550], "EHLO client.example\r\nQUIT");
@@ -266,15 +288,6 @@ fn transactions() {
     original.utf8 = International::Declared;
     let as_it_is = "RCPT TO:<a@example.org> ORCPT=utf-8;z\u{f6}\\x{2B}@example.org\r\n";
     check(config(), original, "x", &script("S: 250-DSN\nS: 250-SMTPUTF8"), &[250], as_it_is);
-    let two = || envelope(&["a@example.org", "b@example.org"]);
-    check(config(), two(), "x", &script("S: 250-LIMITS RCPTMAX=1"), &[250, 452], "RCPT TO:<a@example.org>\r\nDATA");
-    // A server that takes nobody, and yet wants mail data.
-    let nobody = "C: DATA\nS: 250 ok\nS: 550 no\nS: 354 go\nC: .\nS: 554 nobody\nC: QUIT\nS: 221 bye";
-    check(config(), one(), "x", &format!("{}{nobody}", opening("S: 250-PIPELINING")), &[550], "DATA\r\n.\r\nQUIT");
-    let lmtp = Config { protocol: Protocol::Lmtp, ..config() };
-    let script = "S: 220 mx\nC: LHLO\nS: 250 mx\nC: MAIL\nS: 250 ok\nC: RCPT\nS: 250 ok\nC: RCPT\nS: 250 ok\nC: DATA\nS: 354 go\nC: .\nS: 250 a\nS: 452 b\n\
-                  C: QUIT\nS: 221 bye";
-    check(lmtp, two(), "x", script, &[250, 452], "LHLO client.example\r\n");
 }
 
 #[test]
