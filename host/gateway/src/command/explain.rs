@@ -230,7 +230,9 @@ impl ListenerPart<'_> {
         let protocol = match (self.protocol, self.mixed_outcomes) {
             (Protocol::Smtp, MixedOutcomes::Worst) => "SMTP, one reply to a message: the worst outcome",
             (Protocol::Smtp, MixedOutcomes::OneRecipient) => "SMTP, one recipient in a transaction",
-            (Protocol::Lmtp, _) => "LMTP, a reply to a message for each recipient",
+            (Protocol::Lmtp, MixedOutcomes::Worst | MixedOutcomes::OneRecipient) => {
+                "LMTP, a reply to a message for each recipient"
+            }
         };
         let mut facts = vec![
             ("bind", bind.join(" ")),

@@ -1,6 +1,6 @@
 //! What is allowed and yet perhaps not meant: parts that nobody uses, and settings without effect. `check` warns of them.
 
-use postgate_smtp::{Extension, Extensions};
+use postgate_smtp::{Extension, Extensions, Mechanism};
 
 use super::{Config, Grant, Listener, MountTarget, Problem};
 
@@ -91,7 +91,6 @@ impl Config {
     fn mechanisms(&self, name: &str, listener: &Listener, doubts: &mut Vec<Problem>) {
         let asks = listener.tls.as_ref().is_some_and(|tls| tls.client_certificates.is_some());
         for (n, mechanism) in listener.auth_mechanisms.iter().enumerate() {
-            use postgate_smtp::Mechanism;
             let why = match mechanism.0 {
                 Mechanism::External if !asks => "clients are asked for no certificate: set client-certificates",
                 Mechanism::ScramSha256Plus if listener.tls.is_none() => {
