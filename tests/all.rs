@@ -18,6 +18,7 @@ mod fairness;
 mod http;
 mod http_peers;
 mod load;
+mod metering;
 mod mime;
 mod misbehaviour;
 mod mta_hooks;

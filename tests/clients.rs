@@ -5,7 +5,7 @@ mod curl;
 mod msmtp;
 mod nail;
 mod nodemailer;
-mod postfix;
+pub(crate) mod postfix;
 mod python;
 mod smtp_source;
 mod sslscan;

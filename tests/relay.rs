@@ -1,4 +1,10 @@
-//! Messages handed over to relays: a second gateway as the relay, with TLS and AUTH; servers that follow a script, for everything that goes wrong; Postfix's sink.
+//! Messages handed over to relays: a second gateway as the relay, with TLS and AUTH; servers that follow a script, for everything that goes wrong; and below,
+//! counterparts that are not ours (aiosmtpd, Postfix and its sink), hostile servers, and the pool of connections.
+
+mod counterparts;
+mod hostile;
+mod parameters;
+pub(crate) mod pool;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};

@@ -34,8 +34,16 @@ fn sockets_reach_the_very_address_that_was_granted() {
         format!("connect {address}"),
         format!("connect {other}"),
         format!("connect [::1]:{}", address.port()),
+        format!("connect 127.0.0.2:{}", address.port()),
+        format!("connect [::ffff:127.0.0.1]:{}", other.port()),
         "listen".to_owned(),
+        // Not even at the address that may be connected to, nor by UDP to it.
+        format!("listen {address}"),
+        "listen 0.0.0.0:0".to_owned(),
         "udp".to_owned(),
+        format!("udp {address}"),
+        "udp-bind 127.0.0.1:0".to_owned(),
+        "resolve mx.example.org".to_owned(),
         "resolve localhost".to_owned(),
     ];
     let denied = ask("[]", &commands);
@@ -69,6 +77,9 @@ fn files_are_read_below_the_directory_that_was_granted() {
     symlink("../secret", lists.join("out")).unwrap();
     symlink("/etc/passwd", lists.join("absolute")).unwrap();
     symlink("a.txt", lists.join("within")).unwrap();
+    symlink("..", lists.join("above")).unwrap();
+    symlink("/proc/self", lists.join("self")).unwrap();
+    symlink("circle", lists.join("circle")).unwrap();
     let secret = scratch.path().join("secret").display().to_string();
     let good =
         ["cat /lists/a.txt", "cat /lists/below/b.txt", "cat /lists/below/../a.txt", "cat /lists/within", "list /lists"];
@@ -85,6 +96,20 @@ fn files_are_read_below_the_directory_that_was_granted() {
         &format!("cat /lists/{secret}"),
         "list /",
         "list /lists/..",
+        "cat /lists/above/secret",
+        "list /lists/above",
+        "cat /lists/self/environ",
+        "cat /lists/self/root/etc/passwd",
+        "cat /lists/circle",
+        "cat /proc/self/environ",
+        "cat /proc/self/fd/0",
+        "list /proc",
+        "list /dev",
+        "append /lists/a.txt",
+        "truncate /lists/a.txt",
+        "link /lists/a.txt /lists/hard",
+        "rename /lists/a.txt /lists/below/a.txt",
+        "write /lists/above/new",
         "write /lists/new",
         "write /lists/a.txt",
         "rename /lists/a.txt /lists/c.txt",
@@ -93,7 +118,7 @@ fn files_are_read_below_the_directory_that_was_granted() {
     ];
     let bad = bad.map(str::to_owned);
     let grant = format!("[{{ files = [{{ path = {:?}, as = \"/lists\" }}] }}]", lists.display().to_string());
-    assert_eq!(ask(&grant, &good), ["alice", "bob", "alice", "alice", "5 entries"]);
+    assert_eq!(ask(&grant, &good), ["alice", "bob", "alice", "alice", "8 entries"]);
     for (command, answer) in bad.iter().zip(ask(&grant, &bad)) {
         assert!(
             answer.contains("Os {") || answer.contains("Custom") || answer.contains("Error"),
@@ -107,6 +132,8 @@ fn files_are_read_below_the_directory_that_was_granted() {
         );
     }
     assert_eq!(std::fs::read_to_string(lists.join("a.txt")).unwrap(), "alice\n");
+    assert_eq!(std::fs::read_dir(&lists).unwrap().count(), 8);
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 2);
 }
 
 /// Files are descriptors of the process, of which all sessions have so many together.

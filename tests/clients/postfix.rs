@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
@@ -16,9 +16,9 @@ use crate::support::{Gateway, skip};
 use crate::tls::{OWN, gateway};
 
 /// An instance that runs; dropping it ends it.
-struct Postfix {
+pub(crate) struct Postfix {
     /// Its configuration, queue and data.
-    home: tempfile::TempDir,
+    pub home: tempfile::TempDir,
     child: Child,
     log: Receiver<String>,
     reader: Option<JoinHandle<()>>,
@@ -29,6 +29,15 @@ struct Postfix {
 impl Postfix {
     /// Starts one that hands all mail to the gateway, if this machine has Postfix and lets us.
     fn start(gateway: &Gateway) -> Option<Self> {
+        let authority = gateway.data.path().join("ca.pem");
+        let main = MAIN
+            .replace("AUTHORITY", &authority.display().to_string())
+            .replace("PORT", &gateway.address.port().to_string());
+        Self::run(&main, MASTER, |_| {})
+    }
+
+    /// Starts one with this configuration, in which `HOME` is its directory and `OWNER` the user and the group that it runs as.
+    pub(crate) fn run(main: &str, master: &str, prepare: impl FnOnce(&Path)) -> Option<Self> {
         let program = program("postfix", "postfix")?;
         if !rustix::process::geteuid().is_root() {
             skip("Postfix starts for root only");
@@ -37,17 +46,17 @@ impl Postfix {
         let home = tempfile::tempdir().unwrap();
         // Most of its programs give up being root.
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let (queue, data) = (home.path().join("queue"), home.path().join("data"));
-        fs::create_dir(&queue).unwrap();
-        fs::create_dir(&data).unwrap();
-        chown(&data, Some(owner(&program)), None).unwrap();
-        let authority = gateway.data.path().join("ca.pem");
-        let main = MAIN
-            .replace("HOME", &home.path().display().to_string())
-            .replace("AUTHORITY", &authority.display().to_string())
-            .replace("PORT", &gateway.address.port().to_string());
+        fs::create_dir(home.path().join("queue")).unwrap();
+        let owner = owner(&program);
+        for name in ["data", "mail"] {
+            let folder = home.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            chown(&folder, Some(owner), None).unwrap();
+        }
+        prepare(home.path());
+        let main = main.replace("HOME", &home.path().display().to_string()).replace("OWNER", &owner.to_string());
         fs::write(home.path().join("main.cf"), main).unwrap();
-        fs::write(home.path().join("master.cf"), MASTER).unwrap();
+        fs::write(home.path().join("master.cf"), master).unwrap();
 
         let mut command = Command::new(&program);
         command.arg("-c").arg(home.path()).arg("start-fg").stdin(Stdio::null()).stdout(Stdio::piped());
@@ -67,7 +76,7 @@ impl Postfix {
 
     /// Waits for so many lines of the log with this text; answers them.
     #[track_caller]
-    fn wait_log(&self, text: &str, count: usize) -> Vec<String> {
+    pub(crate) fn wait_log(&self, text: &str, count: usize) -> Vec<String> {
         let (mut found, mut before) = (Vec::new(), Vec::new());
         while found.len() < count {
             match self.log.recv_timeout(PATIENCE) {
@@ -99,6 +108,20 @@ impl Postfix {
         run(self.command("postqueue", "-c").arg("-p")).stdout
     }
 
+    /// Tries what is in its queue, until there is a line of the log with this text. What is still being written down after the attempt before is skipped at first.
+    #[track_caller]
+    fn retry(&self, text: &str) -> String {
+        self.flush();
+        loop {
+            match self.log.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(line) if line.contains("skipped, still being delivered") => self.flush(),
+                Ok(_) => {}
+                Err(error) => panic!("{text:?} is not logged: {error}"),
+            }
+        }
+    }
+
     /// Tries at once what is in its queue.
     fn flush(&self) {
         run(self.command("postqueue", "-c").arg("-f")).expect(0, &[]);
@@ -117,7 +140,7 @@ impl Drop for Postfix {
 }
 
 /// The user that Postfix runs as: its data directory must be his. That of the system's own instance has the right one.
-fn owner(postfix: &std::path::Path) -> u32 {
+fn owner(postfix: &Path) -> u32 {
     let directory = run(Command::new(postfix.with_file_name("postconf")).args(["-dh", "data_directory"])).stdout;
     fs::metadata(directory.trim()).expect("the data directory of the package").uid()
 }
@@ -190,9 +213,8 @@ fn postfix_keeps_what_is_deferred() {
     assert_eq!(subjects(&gateway, "bob"), [""; 0]);
 
     fs::remove_file(mailboxes.join("bob")).unwrap();
-    postfix.flush();
-    let sent = postfix.wait_log("status=", 1);
-    assert!(sent[0].contains("status=sent (250 2.0.0 Taken as "), "{sent:#?}");
+    let sent = postfix.retry("status=");
+    assert!(sent.contains("status=sent (250 2.0.0 Taken as "), "{sent}");
     while !postfix.queue().contains("Mail queue is empty") {}
     assert_eq!(subjects(&gateway, "bob"), ["later"]);
 }
@@ -207,9 +229,8 @@ fn postfix_tries_again_for_the_recipients_that_were_too_many() {
     assert!(first.contains("status=sent (250 ") && first.contains("status=deferred"), "{first}");
     assert!(first.contains(" said: 452 4.5.3 "), "{first}");
     assert_eq!(subjects(&gateway, "alice").len() + subjects(&gateway, "bob").len(), 1);
-    postfix.flush();
-    let second = postfix.wait_log("status=", 1);
-    assert!(second[0].contains("status=sent (250 2.0.0 Taken as "), "{second:#?}");
+    let second = postfix.retry("status=");
+    assert!(second.contains("status=sent (250 2.0.0 Taken as "), "{second}");
     for mailbox in ["alice", "bob"] {
         assert_eq!(subjects(&gateway, mailbox), ["to two"], "{mailbox}");
     }

@@ -8,6 +8,7 @@
 //! A file is at most 1 MiB of UTF-8, in the form of TOML 1.1.
 
 mod dns;
+mod doubts;
 mod file;
 mod grant;
 mod http;
@@ -278,26 +279,5 @@ impl Config {
         } else {
             self.problem(&["tls", "certificates", &n, key], message)
         }
-    }
-
-    /// Chains that no listener names, and plugins that no chain does: allowed, and perhaps forgotten.
-    pub fn unused(&self) -> Vec<Problem> {
-        let chains =
-            self.chains.keys().filter(|chain| !self.listeners.values().any(|listener| listener.chain == **chain));
-        let chains = chains.map(|chain| self.unused_part("chain", chain, "no listener uses it"));
-        let links = || self.chains.values().flat_map(|chain| &chain.links);
-        let mounted = |plugin: &str| {
-            let mut mounts = self.http.values().flat_map(|http| &http.mounts);
-            mounts.any(|mount| matches!(&mount.target, MountTarget::Plugin(mounted) if mounted == plugin))
-        };
-        let plugins = self.plugins.keys();
-        let plugins = plugins.filter(|plugin| !links().any(|link| link.plugin == **plugin) && !mounted(plugin));
-        let plugins = plugins.map(|plugin| self.unused_part("plugin", plugin, "it is in no chain"));
-        chains.chain(plugins).collect()
-    }
-
-    fn unused_part(&self, kind: &str, name: &str, why: &str) -> Problem {
-        self.origins
-            .problem_with_key(&[Step::from(kind), Step::from(name)], format!("{kind} \"{name}\" is unused: {why}"))
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use postgate_plugin::{Place, Relay, RelayConfig, RelayError, RelayTls};
+use postgate_plugin::{ClientCertificate, Place, Relay, RelayConfig, RelayError, RelayTls};
 use postgate_smtp::client::{self, Credentials, Patience};
 use postgate_smtp::{Mechanism, Protocol};
 
 use crate::config::{self, Config, Problem};
 use crate::secrets::Secrets;
 use crate::site::chained;
-use crate::tls::read_chain;
+use crate::tls::{read_chain, read_key};
 
 /// By name.
 pub(crate) type Relays = BTreeMap<String, Arc<Relay>>;
@@ -40,9 +40,9 @@ fn relay(config: &Config, name: &str, settings: &config::Relay, secrets: &Secret
     };
     if let Some(auth) = &settings.auth {
         let problem = |message| config.problem(&["relay", name, "auth", "password"], message);
-        let secret = secret(&auth.password, secrets).map_err(problem)?;
+        let secret = auth.password.as_ref().map(|password| secret(password, secrets)).transpose().map_err(problem)?;
         client.mechanism = auth.mechanism.map(|mechanism| mechanism.0);
-        client.credentials = Some(credentials(auth, secret));
+        client.credentials = Some(credentials(auth, secret.unwrap_or_default()));
     }
     client.patience = Patience {
         command: settings.command_patience.0,
@@ -52,7 +52,9 @@ fn relay(config: &Config, name: &str, settings: &config::Relay, secrets: &Secret
     };
     let problem = |message| config.problem(&["relay", name, "ca"], message);
     let authorities = settings.ca.as_deref().map(read_chain).transpose().map_err(problem)?;
+    let certificate = settings.certificate.as_ref().map(|own| certificate(config, name, own)).transpose()?;
     let relay = Relay::new(RelayConfig {
+        certificate,
         name: name.to_owned(),
         place: match settings.addresses.is_empty() {
             true => Place::Host(settings.host.clone()),
@@ -76,11 +78,20 @@ fn relay(config: &Config, name: &str, settings: &config::Relay, secrets: &Secret
     relay.map_err(|error| {
         let setting = match &error {
             RelayError::Authority(_) | RelayError::NoAuthorities => "ca",
+            RelayError::Certificate(_) => "certificate",
             RelayError::ServerName(_) if settings.server_name.is_some() => "server-name",
             RelayError::ServerName(_) => "host",
         };
         config.problem(&["relay", name, setting], chained(&error))
     })
+}
+
+/// What we show of ourselves.
+fn certificate(config: &Config, name: &str, own: &config::Certificate) -> Result<ClientCertificate, Problem> {
+    let problem = |key: &'static str| move |message| config.problem(&["relay", name, "certificate", key], message);
+    let chain = read_chain(&own.chain).map_err(problem("chain"))?;
+    let key = read_key(&own.key).map_err(problem("key"))?;
+    Ok(ClientCertificate { chain, key: Arc::new(key) })
 }
 
 fn credentials(auth: &config::RelayAuth, secret: String) -> Credentials {

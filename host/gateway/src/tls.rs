@@ -24,8 +24,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::{self, ClientCertificateMode};
-pub(crate) use certificates::read_chain;
 use certificates::{ByName, Loaded};
+pub(crate) use certificates::{read_chain, read_key};
 pub(crate) use peer::Peer;
 use stamp::Stamp;
 

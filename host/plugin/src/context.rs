@@ -12,6 +12,7 @@ mod transaction;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::bindings::postgate::mail::mail_authentication::IprevResult;
 pub use crate::bindings::postgate::mail::transaction::VerdictKind;
@@ -82,6 +83,8 @@ impl Context {
 #[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) id: String,
+    /// When its MAIL came.
+    pub(crate) since: Instant,
     pub(crate) reverse_path: Option<Mailbox>,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) declared_size: Option<u64>,

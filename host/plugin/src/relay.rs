@@ -8,22 +8,25 @@
 
 mod connection;
 mod content;
+mod pool;
+mod reach;
 mod tls;
 
-use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use postgate_smtp::client::{Config, Envelope, Outcome};
-use postgate_smtp::{Reply, replies};
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use connection::{Connection, Trouble};
 pub use content::Content;
+use pool::Pool;
+use reach::Reach;
+pub use tls::ClientCertificate;
 pub use tls::RelayError;
 
 /// A relay as the operator has set it up.
@@ -39,6 +42,8 @@ pub struct RelayConfig {
     pub tls: RelayTls,
     /// Authorities that are believed, in place of the system's.
     pub authorities: Option<Vec<CertificateDer<'static>>>,
+    /// What we show of ourselves, if it asks for a certificate.
+    pub certificate: Option<ClientCertificate>,
     /// The name that its certificate must have, if it is not the host's.
     pub server_name: Option<String>,
     /// What is said to it. Its wish for STARTTLS is set by `tls`.
@@ -82,7 +87,8 @@ pub struct Relay {
     client: Arc<Config>,
     layer: Option<tls::Layer>,
     places: Semaphore,
-    idle: Mutex<VecDeque<Connection>>,
+    pool: Pool,
+    reach: Reach,
 }
 
 impl Relay {
@@ -99,7 +105,14 @@ impl Relay {
         client.tls = tls::wish(config.tls);
         client.secrets_in_clear = config.tls == RelayTls::None;
         let places = Semaphore::new(config.connections.clamp(1, Semaphore::MAX_PERMITS));
-        Ok(Self { client: Arc::new(client), layer, places, idle: Mutex::default(), config })
+        Ok(Self {
+            client: Arc::new(client),
+            layer,
+            places,
+            pool: Pool::new(config.idle),
+            reach: Reach::default(),
+            config,
+        })
     }
 
     /// Its name in the configuration.
@@ -108,63 +121,85 @@ impl Relay {
     }
 
     /// Hands a message over. One outcome for each recipient, in their order.
+    ///
+    /// Where all places are taken it waits for one, unless too many others do; and where the relay is away and somebody is trying already, it does not wait at all.
     pub async fn submit(&self, envelope: Envelope, content: &Content) -> Vec<Outcome> {
-        let Ok(Ok(_place)) = timeout(self.config.connect_patience, self.places.acquire()).await else {
-            tracing::warn!(relay = self.config.name, "relay has no connection free");
-            return deferred(&replies::NEXT_HOP_AWAY, envelope.recipients.len());
-        };
-        let mut connection = match self.connection().await {
-            Ok(connection) => connection,
-            Err(trouble) => {
-                trouble.log(&self.config.name);
-                return deferred(&trouble.reply(), envelope.recipients.len());
-            }
-        };
         let mut outcomes = Vec::with_capacity(envelope.recipients.len());
-        for recipients in envelope.recipients.chunks(connection.recipients_max().max(1)) {
-            let portion = Envelope { recipients: recipients.to_vec(), ..envelope.clone() };
-            match connection.send(portion, content).await {
-                Ok(portion) => outcomes.extend(portion),
-                Err((portion, trouble)) => {
-                    trouble.log(&self.config.name);
-                    outcomes.extend(portion);
-                    outcomes.extend(deferred(&trouble.reply(), envelope.recipients.len() - outcomes.len()));
-                    return outcomes;
-                }
-            }
-        }
-        if connection.may_go_on(self.config.messages) {
-            connection.idle_since = Instant::now();
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push_back(connection);
-        } else {
-            connection.say_goodbye();
+        if let Err(trouble) = self.send(&envelope, content, &mut outcomes).await {
+            trouble.log(&self.config.name);
+            outcomes.resize(envelope.recipients.len(), Outcome::Deferred(trouble.reply()));
         }
         outcomes
     }
 
+    /// In as many transactions as the relay wants. An error is about the recipients that have no outcome yet.
+    async fn send(&self, envelope: &Envelope, content: &Content, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        let _place = self.place().await?;
+        let mut connection = self.connection().await?;
+        let _open = self.reach.open();
+        let mut rest = envelope.recipients.as_slice();
+        loop {
+            let (now, later) = rest.split_at(rest.len().min(connection.recipients_max().max(1)));
+            let portion = Envelope { recipients: now.to_vec(), ..envelope.clone() };
+            match connection.send(portion, content).await {
+                Ok(portion) => outcomes.extend(portion),
+                Err((portion, trouble)) => {
+                    outcomes.extend(portion);
+                    return Err(trouble);
+                }
+            }
+            rest = later;
+            match (connection.may_go_on(self.config.messages), rest.is_empty()) {
+                (true, true) => {
+                    self.pool.put(connection);
+                    return Ok(());
+                }
+                (true, false) => {}
+                (false, true) => {
+                    connection.say_goodbye();
+                    return Ok(());
+                }
+                (false, false) => {
+                    connection.say_goodbye();
+                    connection = self.connection().await?;
+                }
+            }
+        }
+    }
+
+    /// A place among the connections.
+    async fn place(&self) -> Result<SemaphorePermit<'_>, Trouble> {
+        if self.pool.is_empty() && self.reach.is_away() {
+            return Err(Trouble::Away);
+        }
+        if let Ok(place) = self.places.try_acquire() {
+            return Ok(place);
+        }
+        let waiting_max = self.config.connections.saturating_mul(WAITING_FOR_A_CONNECTION_MAX);
+        let _waiting = self.reach.wait(waiting_max).ok_or(Trouble::Busy)?;
+        let place = timeout(self.config.connect_patience, self.places.acquire()).await;
+        place.ok().and_then(Result::ok).ok_or(Trouble::Busy)
+    }
+
     /// A connection that is ready: one that was left idle and still answers, or a new one.
     async fn connection(&self) -> Result<Connection, Trouble> {
-        while let Some(mut connection) = self.take_idle() {
-            if connection.idle_since.elapsed() > self.config.idle {
-                connection.say_goodbye();
-            } else if connection.revive().await.is_ok() {
+        while let Some(mut connection) = self.pool.take() {
+            if connection.revive().await.is_ok() {
                 return Ok(connection);
             }
         }
-        match self.connect(&self.client).await {
+        let attempt = self.reach.attempt().ok_or(Trouble::Away)?;
+        let connection = match self.connect(&self.client).await {
             // RFC 7435: with a server whose TLS is broken mail goes on in clear, where nobody has asked for more.
             Err(Trouble::Handshake(_)) if self.config.tls == RelayTls::Opportunistic => {
                 let mut clear = (*self.client).clone();
                 clear.tls = postgate_smtp::client::TlsWish::Never;
-                self.connect(&Arc::new(clear)).await
+                self.connect(&Arc::new(clear)).await?
             }
-            connected => connected,
-        }
-    }
-
-    /// The one that was used last.
-    fn take_idle(&self) -> Option<Connection> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop_back()
+            connected => connected?,
+        };
+        attempt.succeeded();
+        Ok(connection)
     }
 
     async fn connect(&self, client: &Arc<Config>) -> Result<Connection, Trouble> {
@@ -199,9 +234,7 @@ impl Relay {
     }
 }
 
-fn deferred(reply: &Reply, recipients: usize) -> Vec<Outcome> {
-    vec![Outcome::Deferred(reply.clone()); recipients]
-}
-
 /// Addresses of one relay that are tried for one connection.
 const ADDRESSES_MAX: usize = 8;
+/// Messages that wait for each of the connections; those beyond are deferred at once.
+const WAITING_FOR_A_CONNECTION_MAX: usize = 10;

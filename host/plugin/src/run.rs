@@ -198,6 +198,7 @@ impl Run {
         let authentication = Findings::of(reverse_path.clone());
         self.context_mut().transaction = Some(Transaction {
             id,
+            since: std::time::Instant::now(),
             reverse_path,
             parameters,
             declared_size: mail.size,

@@ -21,7 +21,7 @@ mod transaction;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use envelope::{Addressee, Envelope, International};
+pub use envelope::{Addressee, DeliverBy, Envelope, Hold, International};
 pub use failure::{Ending, Failure, Malformed, Outcome};
 
 use crate::config::Protocol;
@@ -72,7 +72,7 @@ impl Config {
 pub enum TlsWish {
     /// Not even where it is offered.
     Never,
-    /// Where it is offered. A server that then refuses it is spoken to in clear.
+    /// Where it is offered, with whoever is there: nobody is verified. A server that then refuses it is spoken to in clear.
     IfOffered,
     /// There is no mail without it.
     Required,
@@ -162,6 +162,10 @@ pub struct Client {
     /// RSET has to come before the next MAIL.
     dirty: bool,
     transactions: u32,
+    /// The server knows who we are.
+    authenticated: bool,
+    /// Whole replies so far.
+    replies: u64,
 }
 
 /// What is expected next.
@@ -205,6 +209,8 @@ impl Client {
             outcome: None,
             dirty: false,
             transactions: 0,
+            authenticated: false,
+            replies: 0,
         }
     }
 
@@ -291,6 +297,7 @@ impl Client {
 
     /// A whole reply. `behind` octets of input are left.
     fn hear(&mut self, heard: Heard, behind: usize) {
+        self.replies = self.replies.saturating_add(1);
         if heard.code == 421 && !matches!(self.stage, Stage::Quit) {
             return self.fail(Failure::Closing(heard.reply()));
         }
@@ -341,7 +348,8 @@ impl Client {
         }
     }
 
-    /// How long the server may take now, to answer or to read what it is sent.
+    /// How long the server may take now, to answer or to read what it is sent. It begins anew with each piece of mail data, with
+    /// each whole reply ([`replies`](Client::replies)) and with nothing less: a reply that trickles in is as late as one that does not come.
     pub fn patience(&self) -> Duration {
         let patience = &self.config.patience;
         match &self.stage {
@@ -359,6 +367,11 @@ impl Client {
             | Stage::Reset
             | Stage::Closed(_) => patience.command,
         }
+    }
+
+    /// Whole replies so far.
+    pub fn replies(&self) -> u64 {
+        self.replies
     }
 
     /// The server has taken longer than that.
@@ -387,6 +400,11 @@ impl Client {
     /// Whether the connection is below TLS.
     pub fn is_secured(&self) -> bool {
         matches!(self.tls, Layer::Tls { .. })
+    }
+
+    /// Whether it is below TLS, with a server whose certificate was asked for.
+    fn is_verified(&self) -> bool {
+        self.is_secured() && self.config.tls != TlsWish::IfOffered
     }
 
     /// The most recipients of a transaction: what the server says (RFC 9422), or 100 (RFC 5321 section 4.5.3.1.8).

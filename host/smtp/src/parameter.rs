@@ -152,7 +152,7 @@ pub(crate) fn check_auth(_: &Config, value: Option<&str>, _: &mut Declared) -> R
 
 /// RFC 3461 section 4: `+` and two upper-case hexadecimal digits stand for an octet. None for what is not xtext, or hides an
 /// octet that is not printable ASCII.
-pub(crate) fn decode_xtext(text: &str) -> Option<String> {
+pub fn decode_xtext(text: &str) -> Option<String> {
     let mut decoded = String::with_capacity(text.len());
     let mut octets = text.bytes();
     while let Some(octet) = octets.next() {

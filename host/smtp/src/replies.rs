@@ -211,5 +211,12 @@ pub static NEXT_HOP_UTF8_MAILBOX: Reply =
 /// RFC 8689 section 5.
 pub static NEXT_HOP_WITHOUT_REQUIRETLS: Reply =
     Reply::fixed(550, (5, 7, 30), "The next host does not offer REQUIRETLS");
+/// RFC 2852 section 4: with mode R a message goes to nobody who does not know about it.
+pub static NEXT_HOP_WITHOUT_DELIVERBY: Reply = Reply::fixed(550, (5, 3, 3), "The next host does not offer DELIVERBY");
+/// RFC 2852 section 4: the time until which it was to be delivered.
+pub static DELIVER_BY_PASSED: Reply = Reply::fixed(550, (5, 4, 7), "The time to deliver the message has passed");
+/// A message that is to be held (RFC 4865), and that nobody would hold.
+pub static NEXT_HOP_WITHOUT_FUTURERELEASE: Reply =
+    Reply::fixed(550, (5, 3, 3), "The next host does not offer FUTURERELEASE");
 /// A message that has been through too many hosts (RFC 5321 section 6.3).
 pub static TOO_MANY_HOPS: Reply = Reply::fixed(554, (5, 4, 6), "Too many Received fields, this is a loop");

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use postgate_smtp::client::{
-    Addressee, Client, Config, Credentials, Ending, Envelope, Event, Failure, International, Malformed, Outcome,
-    TlsWish,
+    Addressee, Client, Config, Credentials, DeliverBy, Ending, Envelope, Event, Failure, Hold, International,
+    Malformed, Outcome, TlsWish,
 };
 use postgate_smtp::{Answer, Body, Extensions, Mechanism, Mechanisms, Protocol, Question, Session, TlsFacts};
 
@@ -150,19 +150,27 @@ fn broken_off_at_every_octet() {
     }
 }
 
+/// What comes of a transaction, in whole reads and octet by octet, and something that is said in it.
+fn check(config: Config, envelope: Envelope, message: &str, script: &str, expected: &[u16], said: &str) {
+    for reads in [9999, 1] {
+        let course = play(config.clone(), &envelope, message.as_bytes(), script, reads, 99_999);
+        assert_eq!(course.codes(), expected, "{script}\n{course:?}");
+        assert!(course.said.contains(said), "{script}: {said:?} is not in {:?}", course.said);
+    }
+}
+
+fn opening(offer: &str) -> String {
+    format!("S: 220 mx\nC: EHLO\nS: 250-mx\n{offer}\nS: 250 HELP\n")
+}
+
+const GOOD: &str =
+    "C: MAIL\nS: 250 ok\nC: RCPT\nS: 250 ok\nC: DATA\nS: 354 go\nC: .\nS: 250 taken\nC: QUIT\nS: 221 bye";
+const END: &str = "C: QUIT\nS: 221 bye";
+
 #[test]
 fn transactions() {
-    let check = |config: Config, envelope: Envelope, message: &str, script: &str, expected: &[u16], said: &str| {
-        for reads in [9999, 1] {
-            let course = play(config.clone(), &envelope, message.as_bytes(), script, reads, 99_999);
-            assert_eq!(course.codes(), expected, "{script}\n{course:?}");
-            assert!(course.said.contains(said), "{script}: {said:?} is not in {:?}", course.said);
-        }
-    };
     let one = || envelope(&["a@example.org"]);
-    let opening = |offer: &str| format!("S: 220 mx\nC: EHLO\nS: 250-mx\n{offer}\nS: 250 HELP\n");
-    let good = "C: MAIL\nS: 250 ok\nC: RCPT\nS: 250 ok\nC: DATA\nS: 354 go\nC: .\nS: 250 taken\nC: QUIT\nS: 221 bye";
-    let script = |offer: &str| format!("{}{good}", opening(offer));
+    let script = |offer: &str| format!("{}{GOOD}", opening(offer));
     check(
         config(),
         one(),
@@ -175,7 +183,7 @@ fn transactions() {
         config(),
         one(),
         "x",
-        &format!("S: 220 mx\nC: EHLO\nS: 500 what\nC: HELO\nS: 250 mx\n{good}"),
+        &format!("S: 220 mx\nC: EHLO\nS: 500 what\nC: HELO\nS: 250 mx\n{GOOD}"),
         &[250],
         "HELO client.example\r\nMAIL",
     );
@@ -205,20 +213,19 @@ fn transactions() {
     check(config(), eight, "\u{fc}\r\n", &no_end, &[554], "DATA\r\n");
     check(config(), one(), "a\nb", &no_end, &[550], "DATA\r\n");
     let binary = Envelope { body: Body::BinaryMime, ..one() };
-    let end = "C: QUIT\nS: 221 bye";
-    check(config(), binary.clone(), "x", &format!("{}{end}", opening("S: 250-BINARYMIME")), &[554], "QUIT");
+    check(config(), binary.clone(), "x", &format!("{}{END}", opening("S: 250-BINARYMIME")), &[554], "QUIT");
     let chunks = "C: MAIL\nS: 250 ok\nC: RCPT\nS: 250 ok\nC: BDAT 5\nS: 250 ok\nC: BDAT 0 LAST\nS: 250 taken\nC: QUIT\nS: 221 bye";
     let offer = "S: 250-BINARYMIME\nS: 250-CHUNKING";
     check(config(), binary, "a\nb\r\0", &format!("{}{chunks}", opening(offer)), &[250], " BODY=BINARYMIME\r\n");
     let mut internationalized = envelope(&["\u{fc}@example.org", "a@example.org"]);
     check(config(), internationalized.clone(), "x", &script(""), &[553, 250], "RCPT TO:<a@example.org>");
     internationalized.utf8 = International::Needed;
-    check(config(), internationalized, "x", &format!("{}{end}", opening("")), &[550, 550], "QUIT");
+    check(config(), internationalized, "x", &format!("{}{END}", opening("")), &[550, 550], "QUIT");
     let declared = Envelope { utf8: International::Declared, ..one() };
     check(config(), declared.clone(), "x", &script(""), &[250], "MAIL FROM:<alice@example.com>\r\n");
     check(config(), declared, "x", &script("S: 250-SMTPUTF8"), &[250], " SMTPUTF8\r\n");
     let secret = Envelope { require_tls: true, ..one() };
-    check(config(), secret, "x", &format!("{}{end}", opening("S: 250-REQUIRETLS")), &[550], "QUIT");
+    check(config(), secret, "x", &format!("{}{END}", opening("S: 250-REQUIRETLS")), &[550], "QUIT");
     let mut notified = Envelope {
         ret: Some("HDRS".into()),
         envelope_id: Some("x\r\nRSET".into()),
@@ -253,6 +260,36 @@ fn transactions() {
     check(lmtp, two(), "x", script, &[250, 452], "LHLO client.example\r\n");
 }
 
+/// What a server does not offer is left out, or the message fails where it is a promise that nobody would keep.
+#[test]
+fn promises() {
+    let one = || envelope(&["a@example.org"]);
+    let script = |offer: &str| format!("{}{GOOD}", opening(offer));
+    let by = |value: &str| Envelope { deliver_by: DeliverBy::read(value), ..one() };
+    let none = |offer: &str| format!("{}{END}", opening(offer));
+    check(config(), by("60;R"), "x", &script("S: 250-DELIVERBY 30"), &[250], "<alice@example.com> BY=60;R\r\n");
+    check(config(), by("60;R"), "x", &none(""), &[550], "EHLO client.example\r\nQUIT");
+    check(config(), by("0;R"), "x", &none("S: 250-DELIVERBY"), &[550], "EHLO client.example\r\nQUIT");
+    check(config(), by("-5;NT"), "x", &script("S: 250-DELIVERBY"), &[250], "<alice@example.com> BY=-5;NT\r\n");
+    check(config(), by("60;N"), "x", &script(""), &[250], "MAIL FROM:<alice@example.com>\r\n");
+    let held = |hold: Hold| Envelope { hold: Some(hold), ..one() };
+    let until = "2030-01-01T00:00:00Z";
+    let offer = script("S: 250-FUTURERELEASE 9 2040-01-01T00:00:00Z");
+    check(config(), held(Hold::Until(until.into())), "x", &offer, &[250], " HOLDUNTIL=2030-01-01T00:00:00Z\r\n");
+    check(config(), held(Hold::For("9".into())), "x", &offer, &[250], "<alice@example.com> HOLDFOR=9\r\n");
+    check(config(), held(Hold::For("9".into())), "x", &none("S: 250-DSN"), &[550], "EHLO client.example\r\nQUIT");
+    // Nobody is vouched for to a server that does not know us.
+    let submitted = Envelope { submitter: Some("<>".into()), ..one() };
+    check(config(), submitted, "x", &script("S: 250-AUTH PLAIN"), &[250], "MAIL FROM:<alice@example.com>\r\n");
+    let mut original = one();
+    original.recipients[0].original = Some("utf-8;z\u{f6}\\x{2B}@example.org".into());
+    let in_ascii = "RCPT TO:<a@example.org> ORCPT=utf-8;z\\x{F6}\\x{2B}@example.org\r\n";
+    check(config(), original.clone(), "x", &script("S: 250-DSN"), &[250], in_ascii);
+    original.utf8 = International::Declared;
+    let as_it_is = "RCPT TO:<a@example.org> ORCPT=utf-8;z\u{f6}\\x{2B}@example.org\r\n";
+    check(config(), original, "x", &script("S: 250-DSN\nS: 250-SMTPUTF8"), &[250], as_it_is);
+}
+
 #[test]
 fn what_ends_a_connection() {
     let check = |config: Config, script: &str, expected: Failure| {
@@ -284,6 +321,63 @@ fn what_ends_a_connection() {
         "S: 220 mx\nC: EHLO\nS: 250-mx\nS: 250 AUTH SCRAM-SHA-256\nC: AUTH\nS: 235 fine",
         Failure::NotAuthentic,
     );
+}
+
+/// RFC 8689 section 4.2.1: below TLS is not enough, the server has to be who it should be.
+#[test]
+fn require_tls_is_for_servers_that_are_verified() {
+    let secret = Envelope { require_tls: true, ..envelope(&["a@example.org"]) };
+    let opening = "S: 220 mx\nC: EHLO\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nC: EHLO\nS: 250-mx\nS: 250 REQUIRETLS\n";
+    let good = "C: MAIL\nS: 250 ok\nC: RCPT\nS: 250 ok\nC: DATA\nS: 354 go\nC: .\nS: 250 taken\n";
+    for (tls, expected, rest) in [(TlsWish::Required, 250, good), (TlsWish::IfOffered, 550, "")] {
+        let script = format!("{opening}{rest}C: QUIT\nS: 221 bye");
+        let course = play(Config { tls, ..config() }, &secret, b"x", &script, 9999, 99_999);
+        assert_eq!(course.codes(), [expected], "{course:?}");
+    }
+}
+
+/// A server that says the same to everything.
+#[test]
+fn servers_that_know_one_reply() {
+    for reply in
+        ["250 ok", "220 mx", "354 go", "334 ", "235 fine", "450 later", "550 no", "421 closing", "200", "599 x"]
+    {
+        for tls in [TlsWish::Never, TlsWish::Required] {
+            let credentials = Some(Credentials::Password { user: "u".into(), password: "p".into() });
+            for config in [Config { tls, ..config() }, Config { tls, credentials, secrets_in_clear: true, ..config() }]
+            {
+                let mut client = Client::new(Arc::new(config), [7; 32]);
+                let (mut outcomes, mut begun, mut ended) = (Vec::new(), false, false);
+                let line = format!("{reply}\r\n");
+                let mut input: &[u8] = b"220 mx\r\n";
+                let mut rounds = 0..1000;
+                assert!(rounds.any(|_| {
+                    let (taken, event) = client.advance(input);
+                    input = &input[taken..];
+                    client.sent(usize::MAX);
+                    match event {
+                        Event::Wait => input = line.as_bytes(),
+                        Event::StartTls => client.secured(None),
+                        Event::Ready if begun => client.quit(),
+                        Event::Ready => {
+                            begun = true;
+                            client.begin(envelope(&["a@example.org", "b@example.org"]));
+                        }
+                        Event::MailData => {
+                            ended = true;
+                            client.end_mail_data();
+                        }
+                        Event::Outcome(found) => outcomes = found,
+                        Event::Close(_) => return true,
+                    }
+                    false
+                }));
+                let codes: Vec<u16> = outcomes.iter().map(|outcome| outcome.reply().code()).collect();
+                assert_eq!(codes.len(), if begun { 2 } else { 0 }, "{reply}");
+                assert!(!ended && codes.iter().all(|code| *code >= 400), "{reply}: {codes:?}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -418,6 +512,9 @@ fn our_own_session() {
                 envelope.priority = Some("-3".into());
                 envelope.ret = Some("FULL".into());
                 envelope.envelope_id = Some("id+2B1".into());
+                envelope.submitter = Some("e+3Dmc2@example.org".into());
+                envelope.deliver_by = DeliverBy::read("7200;RT").map(|by| by.after(60));
+                envelope.hold = Some(Hold::For("600".into()));
                 envelope.recipients[0].notify = Some("SUCCESS,DELAY".into());
                 envelope.recipients[0].original = Some("rfc822;a@example.org".into());
                 let (outcomes, kept, questions) = against_ourselves(config, envelope, message, reads);
@@ -432,7 +529,12 @@ fn our_own_session() {
                 let mail = mail.expect("MAIL");
                 assert!(mail.utf8 && mail.size == Some(message.len() as u64));
                 let keywords: Vec<_> = mail.parameters.iter().map(|parameter| parameter.keyword).collect();
-                assert_eq!(keywords, ["SIZE", "SMTPUTF8", "REQUIRETLS", "MT-PRIORITY", "RET", "ENVID"]);
+                assert_eq!(
+                    keywords,
+                    ["SIZE", "SMTPUTF8", "REQUIRETLS", "MT-PRIORITY", "RET", "ENVID", "AUTH", "BY", "HOLDFOR"]
+                );
+                let by = mail.parameters.iter().find(|parameter| parameter.keyword == "BY");
+                assert_eq!(by.and_then(|by| by.value.as_deref()), Some("7140;RT"));
             }
         }
     }

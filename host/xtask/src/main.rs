@@ -92,6 +92,7 @@ fn build(workspace: &Workspace, arguments: &[String]) -> Result<()> {
 fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     tools::clients(workspace)?;
     tools::dkimpy(workspace)?;
+    tools::aiosmtpd(workspace)?;
     build_components(workspace, &[Kind::Plugin, Kind::Guest])?;
     guests::build_guests(workspace)?;
     build_gateway(workspace, Profile::Dev)?;

@@ -19,6 +19,8 @@ pub(crate) const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 pub(crate) const COMPONENTIZE_QJS: &str = "componentize-qjs@0.4.5";
 /// From the Python package index, with what Ed25519 needs.
 const DKIMPY: &[&str] = &["dkimpy==1.1.8", "pynacl==1.6.2"];
+/// From the Python package index.
+const AIOSMTPD: &str = "aiosmtpd==1.4.6";
 
 /// A mail client of the tests, from the npm registry.
 pub(crate) const NODEMAILER: &str = "nodemailer@7.0.10";
@@ -78,13 +80,22 @@ fn npm_package(home: &Path, package: &str) -> Result<()> {
 
 /// Another implementation of DKIM and ARC, which verifies what ours has signed.
 pub(crate) fn dkimpy(workspace: &Workspace) -> Result<()> {
-    let home = workspace.tools().join("dkimpy");
-    install(&home, |home| {
+    python_packages(&workspace.tools().join("dkimpy"), DKIMPY)
+}
+
+/// A mail server that is not ours, for what is handed over to relays.
+pub(crate) fn aiosmtpd(workspace: &Workspace) -> Result<()> {
+    python_packages(&workspace.tools().join(AIOSMTPD.replace("==", "-")), &[AIOSMTPD])
+}
+
+/// Installs packages of the Python package index in an environment of their own.
+fn python_packages(home: &Path, packages: &[&str]) -> Result<()> {
+    install(home, |home| {
         provide(&[Program { name: "python3", probe: &["-c", "import venv, ensurepip"], package: "python3-venv" }])?;
         Step::new("making a Python environment", "python3").args(["-m", "venv"]).arg(home).run()?;
-        Step::new(&format!("installing {}", DKIMPY.join(" ")), home.join("bin/python3"))
+        Step::new(&format!("installing {}", packages.join(" ")), home.join("bin/python3"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(DKIMPY)
+            .args(packages)
             .run_with_retries()
     })
 }

@@ -13,7 +13,7 @@ pub(super) fn check(file: &Path, config: &Config) -> Result<String, Failure> {
         .map_err(|error| Failure::new(Exit::System, format!("plugins can't be tried: {error}")))?;
     let site = runtime.block_on(Site::load(config))?;
     let mut text = String::new();
-    for problem in config.unused().into_iter().chain(site.warnings) {
+    for problem in config.doubts().into_iter().chain(site.warnings) {
         text.push_str(&format!("warning: {problem}\n\n"));
     }
     let parts = [

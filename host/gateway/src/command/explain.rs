@@ -1,6 +1,9 @@
-//! `postgate explain`: for each listener, who is asked at which hook, what each plugin may use, and what is done when it fails.
+//! `postgate explain`: for each listener, who is asked at which hook, what each plugin may use, and what is done when it fails; then relays, stores, keys and
+//! HTTP listeners.
 //!
 //! It looks at the components' exports without compiling them, and changes nothing on the disk.
+
+mod services;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,9 +16,10 @@ use super::{Exit, Failure, Format, to_json};
 use postgate_plugin::{Cause, Hash, Keep, OnFailure};
 
 use crate::config::{
-    ClientCertificateMode, Config, Directory, Grant, Listener, ListenerLimits, Network, Period, PluginLimits, Problem,
-    Problems, Tls, TlsStart,
+    ClientCertificateMode, Config, Directory, Extension, Grant, Listener, ListenerLimits, MixedOutcomes, Network,
+    Period, Plugin, PluginLimits, Problem, Problems, Protocol, Tls, TlsStart,
 };
+use services::{Services, guesses};
 
 pub(super) fn explain(config: &Config, listener: Option<&str>, format: Format) -> Result<String, Failure> {
     if let Some(name) = listener.filter(|name| !config.listeners.contains_key(*name)) {
@@ -56,6 +60,19 @@ fn problem(config: &Config, plugin: &str, error: &postgate_plugin::LoadError) ->
 #[derive(Debug, Serialize)]
 struct Explanation<'a> {
     listeners: Vec<ListenerPart<'a>>,
+    #[serde(flatten)]
+    services: Services<'a>,
+}
+
+/// Whether clients can authenticate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum AuthOffer {
+    InClear,
+    BelowTls,
+    NoHook,
+    SwitchedOff,
+    NoTls,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,16 +82,18 @@ struct ListenerPart<'a> {
     bind: &'a [SocketAddr],
     hostname: &'a str,
     chain: &'a str,
+    auth_offered: AuthOffer,
     auth_in_clear: bool,
     auth_required: bool,
     auth_mechanisms: &'a [crate::config::Mechanism],
     xclient_from: &'a [Network],
     proxy_from: &'a [Network],
     banner_delay: Period,
-    extensions_on: &'a [crate::config::Extension],
+    extensions_on: &'a [Extension],
     tls: Option<&'a Tls>,
-    extensions_off: &'a [crate::config::Extension],
-    protocol: crate::config::Protocol,
+    extensions_off: &'a [Extension],
+    protocol: Protocol,
+    mixed_outcomes: MixedOutcomes,
     limits: &'a ListenerLimits,
     hooks: Vec<HookPart<'a>>,
     plugins: Vec<PluginPart<'a>>,
@@ -103,12 +122,40 @@ struct PluginPart<'a> {
 
 fn explanation<'a>(config: &'a Config, only: Option<&str>, hooks: &Hooks) -> Explanation<'a> {
     let chosen = config.listeners.iter().filter(|(name, _)| only.is_none_or(|only| only == name.as_str()));
-    Explanation { listeners: chosen.map(|(name, listener)| listener_part(config, name, listener, hooks)).collect() }
+    let chosen: Vec<_> = chosen.collect();
+    let links = |listener: &Listener| config.chains.get(&listener.chain).map_or(&[][..], |chain| &chain.links);
+    let is_asked =
+        |plugin: &str| chosen.iter().any(|(_, listener)| links(listener).iter().any(|link| link.plugin == plugin));
+    let plugins: Vec<(&str, &Plugin)> = config
+        .plugins
+        .iter()
+        .map(|(name, plugin)| (name.as_str(), plugin))
+        .filter(|(name, _)| only.is_none() || is_asked(name))
+        .collect();
+    Explanation {
+        services: Services::of(config, &plugins, only.is_none()),
+        listeners: chosen.iter().map(|(name, listener)| listener_part(config, name, listener, hooks)).collect(),
+    }
+}
+
+/// Whether and where AUTH is offered, as the site will have it.
+fn auth_offer(listener: &Listener, has_hook: bool) -> AuthOffer {
+    if !has_hook {
+        AuthOffer::NoHook
+    } else if listener.extensions_off.contains(&Extension(postgate_smtp::Extension::Auth)) {
+        AuthOffer::SwitchedOff
+    } else if listener.auth_in_clear {
+        AuthOffer::InClear
+    } else if listener.tls.is_some() {
+        AuthOffer::BelowTls
+    } else {
+        AuthOffer::NoTls
+    }
 }
 
 fn listener_part<'a>(config: &'a Config, name: &'a str, listener: &'a Listener, hooks: &Hooks) -> ListenerPart<'a> {
     let links = config.chains.get(&listener.chain).map_or(&[][..], |chain| &chain.links);
-    let asked = |hook: Hook| {
+    let asked = |hook: Hook| -> Vec<&'a str> {
         let asked = links.iter().filter(|link| hooks.get(&link.plugin).is_some_and(|hooks| hooks.contains(hook)));
         asked.map(|link| link.plugin.as_str()).collect()
     };
@@ -129,6 +176,7 @@ fn listener_part<'a>(config: &'a Config, name: &'a str, listener: &'a Listener, 
         bind: &listener.bind,
         hostname: listener.hostname.as_str(),
         chain: &listener.chain,
+        auth_offered: auth_offer(listener, !asked(Hook::Authenticate).is_empty()),
         auth_in_clear: listener.auth_in_clear,
         auth_required: listener.auth_required,
         auth_mechanisms: &listener.auth_mechanisms,
@@ -139,6 +187,7 @@ fn listener_part<'a>(config: &'a Config, name: &'a str, listener: &'a Listener, 
         tls: listener.tls.as_ref(),
         extensions_off: &listener.extensions_off,
         protocol: listener.protocol,
+        mixed_outcomes: listener.mixed_outcomes,
         limits: &listener.limits,
         hooks: Hook::ALL
             .into_iter()
@@ -150,23 +199,60 @@ fn listener_part<'a>(config: &'a Config, name: &'a str, listener: &'a Listener, 
 
 impl Explanation<'_> {
     fn text(&self) -> String {
-        self.listeners.iter().map(ListenerPart::text).collect::<Vec<_>>().join("\n")
+        let listeners = self.listeners.iter().map(ListenerPart::text).collect::<Vec<_>>().join("\n");
+        listeners + &self.services.text()
     }
 }
 
 impl ListenerPart<'_> {
     fn text(&self) -> String {
+        let title = [["hook", "asked, in order", "when nobody has an opinion"].map(str::to_owned)];
+        let hooks = self
+            .hooks
+            .iter()
+            .map(|part| [part.hook.to_owned(), or_dash(part.plugins.join(" ")), part.otherwise.to_owned()]);
+        let mut text = format!("listener {}\n", self.name);
+        text += &table(&self.facts().into_iter().map(|(name, fact)| [name.to_owned(), fact]).collect::<Vec<_>>(), 2);
+        text += "\n";
+        text += &table(&title.into_iter().chain(hooks).collect::<Vec<_>>(), 2);
+        text += "\n";
+        text += &self.plugins();
+        text += "\n";
+        text += &self.limits();
+        text += "\n";
+        text += &self.failures();
+        text
+    }
+
+    fn facts(&self) -> Vec<(&'static str, String)> {
         let bind: Vec<String> = self.bind.iter().map(SocketAddr::to_string).collect();
-        let auth = if self.auth_in_clear { "offered in clear" } else { "not offered in clear" };
-        let required = if self.auth_required { ", required before mail" } else { "" };
         let networks = |networks: &[Network]| networks.iter().map(Network::to_string).collect::<Vec<_>>().join(" ");
+        let protocol = match (self.protocol, self.mixed_outcomes) {
+            (Protocol::Smtp, MixedOutcomes::Worst) => "SMTP, one reply to a message: the worst outcome",
+            (Protocol::Smtp, MixedOutcomes::OneRecipient) => "SMTP, one recipient in a transaction",
+            (Protocol::Lmtp, MixedOutcomes::Worst | MixedOutcomes::OneRecipient) => {
+                "LMTP, a reply to a message for each recipient"
+            }
+        };
         let mut facts = vec![
             ("bind", bind.join(" ")),
             ("hostname", self.hostname.to_owned()),
             ("chain", self.chain.to_owned()),
+            ("protocol", protocol.to_owned()),
             ("TLS", self.tls.map_or("none".to_owned(), tls)),
-            ("AUTH", format!("{auth}{required}")),
+            ("AUTH", self.auth()),
         ];
+        if matches!(self.auth_offered, AuthOffer::InClear | AuthOffer::BelowTls) {
+            let names: Vec<&str> = self.auth_mechanisms.iter().map(|mechanism| mechanism.0.name()).collect();
+            facts.push(("mechanisms", or_dash(names.join(" "))));
+            facts.push(("guesses", guesses(self.limits)));
+        }
+        for (name, extensions) in [("switched on", self.extensions_on), ("switched off", self.extensions_off)] {
+            if !extensions.is_empty() {
+                let keywords: Vec<&str> = extensions.iter().map(|extension| extension.0.keyword()).collect();
+                facts.push((name, keywords.join(" ")));
+            }
+        }
         // Most listeners have none of these.
         if !self.proxy_from.is_empty() {
             facts.push(("PROXY", format!("required from {}", networks(self.proxy_from))));
@@ -177,22 +263,19 @@ impl ListenerPart<'_> {
         if self.banner_delay > Period::seconds(0) {
             facts.push(("banner", format!("after {} of silence", self.banner_delay)));
         }
-        let title = [["hook", "asked, in order", "when nobody has an opinion"].map(str::to_owned)];
-        let hooks = self
-            .hooks
-            .iter()
-            .map(|part| [part.hook.to_owned(), or_dash(part.plugins.join(" ")), part.otherwise.to_owned()]);
-        let mut text = format!("listener {}\n", self.name);
-        text += &table(&facts.into_iter().map(|(name, fact)| [name.to_owned(), fact]).collect::<Vec<_>>(), 2);
-        text += "\n";
-        text += &table(&title.into_iter().chain(hooks).collect::<Vec<_>>(), 2);
-        text += "\n";
-        text += &self.plugins();
-        text += "\n";
-        text += &self.limits();
-        text += "\n";
-        text += &self.failures();
-        text
+        facts
+    }
+
+    /// Where AUTH is offered, or why it is not.
+    fn auth(&self) -> String {
+        let required = if self.auth_required { ", required before mail" } else { "" };
+        match self.auth_offered {
+            AuthOffer::InClear => format!("offered in clear{required}"),
+            AuthOffer::BelowTls => format!("offered below TLS{required}"),
+            AuthOffer::NoHook => "not offered: no plugin of the chain has the hook authenticate".to_owned(),
+            AuthOffer::SwitchedOff => "not offered: it stands in extensions-off".to_owned(),
+            AuthOffer::NoTls => "not offered: auth-in-clear is false, and there is no TLS".to_owned(),
+        }
     }
 
     fn plugins(&self) -> String {
@@ -362,11 +445,14 @@ limits.memory = "16 MiB"
         let config = config();
         let text = explanation(&config, Some("smtp"), &hooks()).text();
         let expected = "listener smtp
-  bind      127.0.0.1:2525
-  hostname  mx.example.org
-  chain     main
-  TLS       none
-  AUTH      offered in clear
+  bind        127.0.0.1:2525
+  hostname    mx.example.org
+  chain       main
+  protocol    SMTP, one reply to a message: the worst outcome
+  TLS         none
+  AUTH        offered in clear
+  mechanisms  PLAIN LOGIN
+  guesses     3 failures in a session, 20 of a network in 10 min, the first reply held back for 1 s
 
   hook          asked, in order  when nobody has an opinion
 ";
@@ -389,7 +475,7 @@ limits.memory = "16 MiB"
     fn tls_as_text() {
         let config = config();
         let text = explanation(&config, Some("other"), &hooks()).text();
-        let expected = "  TLS       implicit, required before mail, client certificates optional: mx.pem\n";
+        let expected = "  TLS         implicit, required before mail, client certificates optional: mx.pem\n";
         assert!(text.contains(expected), "{text}");
     }
 
@@ -397,11 +483,142 @@ limits.memory = "16 MiB"
     fn the_door_as_text() {
         let config = config();
         let text = explanation(&config, Some("other"), &hooks()).text();
-        let expected = "  PROXY     required from 10.0.0.0/8 ::1
-  XCLIENT   from 192.0.2.1
-  banner    after 5 s of silence
+        let expected = "  PROXY       required from 10.0.0.0/8 ::1
+  XCLIENT     from 192.0.2.1
+  banner      after 5 s of silence
 ";
         assert!(text.contains(expected), "{text}");
+    }
+
+    /// More of everything: listeners that differ, and what plugins are given.
+    const MORE: &str = r#"
+[listener.local]
+bind = "127.0.0.1:2527"
+chain = "deliver"
+protocol = "lmtp"
+auth-mechanisms = ["PLAIN"]
+extensions-on = ["DSN"]
+extensions-off = ["VRFY", "HELP"]
+[listener.quiet]
+bind = "127.0.0.1:2528"
+chain = "main"
+extensions-off = ["AUTH"]
+[listener.late]
+bind = "127.0.0.1:2529"
+chain = "main"
+mixed-outcomes = "one-recipient"
+[chain.deliver]
+plugins = ["delivery"]
+[plugin.policy]
+component = "greylist.wasm"
+grants = ["key-value", { sqlite = { size = "2 MiB" } }, { signing = ["own"] }, { submit = ["spare", "upstream"] }]
+[plugin.counter]
+component = "counter.wasm"
+grants = [{ key-value = { store = "policy" } }, { http = { allow = ["https://api.example.org"] } }]
+[relay.upstream]
+host = "smtp.example.org"
+auth = { user = "gateway", password = { secret = "upstream" } }
+[relay.spare]
+host = "spare.example.org"
+addresses = ["192.0.2.9"]
+port = 24
+protocol = "lmtp"
+tls = "implicit"
+certificate = { chain = "own.pem", key = "own.key" }
+auth = { mechanism = "EXTERNAL" }
+[secret.upstream]
+env = "UPSTREAM"
+[dkim-key.own]
+domain = "example.org"
+selector = "s1"
+algorithm = "ed25519-sha256"
+key = "own.key"
+[http.web]
+bind = "127.0.0.1:9090"
+mounts = [{ path = "/", host = "a.example", plugin = "counter" }, { path = "/metrics", metrics = true }]
+"#;
+
+    fn more() -> Config {
+        let machine = Machine { hostname: "mx.example.org".to_owned(), cores: 2 };
+        Config::parse(Path::new("p.toml"), format!("{FILE}{MORE}"), &[], &machine)
+            .unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    #[test]
+    fn where_auth_is_offered() {
+        let config = more();
+        let check = |listener: &str, expected: &str, json: &str| {
+            let explanation = explanation(&config, Some(listener), &hooks());
+            let text = explanation.text();
+            let row = text.lines().find(|line| line.starts_with("  AUTH ")).unwrap_or_default();
+            assert_eq!(row.split_whitespace().collect::<Vec<_>>().join(" "), format!("AUTH {expected}"), "{text}");
+            let found: serde_json::Value = serde_json::from_str(&to_json(&explanation).unwrap()).unwrap();
+            assert_eq!(found["listeners"][0]["auth-offered"], json);
+            assert_eq!(text.contains("mechanisms"), expected.starts_with("offered"), "{text}");
+        };
+        check("smtp", "offered in clear", "in-clear");
+        check("other", "offered below TLS", "below-tls");
+        check("local", "not offered: no plugin of the chain has the hook authenticate", "no-hook");
+        check("quiet", "not offered: it stands in extensions-off", "switched-off");
+        check("late", "not offered: auth-in-clear is false, and there is no TLS", "no-tls");
+    }
+
+    #[test]
+    fn protocols_and_extensions_as_text() {
+        let config = more();
+        let text = explanation(&config, Some("local"), &hooks()).text();
+        for line in [
+            "  protocol      LMTP, a reply to a message for each recipient\n",
+            "  switched on   DSN\n",
+            "  switched off  VRFY HELP\n",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        let text = explanation(&config, Some("late"), &hooks()).text();
+        assert!(text.contains("  protocol  SMTP, one recipient in a transaction\n"), "{text}");
+    }
+
+    #[test]
+    fn what_plugins_are_given_as_text() {
+        let config = more();
+        let text = explanation(&config, None, &hooks()).text();
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let lines: Vec<String> = text.lines().map(words).collect();
+        for line in [
+            "relay host TLS AUTH connections idle for plugins",
+            "spare spare.example.org (192.0.2.9), port 24, LMTP implicit, verified, with a certificate of ours \
+             whom the certificate names by EXTERNAL 10 30 s policy",
+            "upstream smtp.example.org, port 587, SMTP STARTTLS, verified gateway, secret upstream 10 30 s policy",
+            "key-value /data/stores/policy.db 64 MiB counter policy",
+            "sqlite /data/databases/policy.db 2 MiB policy",
+            "own example.org s1 own.key policy",
+            "http web",
+            "bind 127.0.0.1:9090",
+            "/ a.example counter",
+            "/metrics any the gateway, with its metrics",
+        ] {
+            assert!(lines.iter().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        // What the plugins of one listener have.
+        let text = explanation(&config, Some("smtp"), &hooks()).text();
+        assert!(!text.contains("upstream") && !text.contains("http web") && !text.contains(".db"), "{text}");
+    }
+
+    #[test]
+    fn what_plugins_are_given_as_json() {
+        let json = to_json(&explanation(&more(), None, &hooks())).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["relays"][1]["name"], "upstream");
+        assert_eq!(json["relays"][1]["tls"], "required");
+        assert_eq!(json["relays"][1]["auth"]["password"]["secret"], "upstream");
+        assert_eq!(json["relays"][1]["plugins"][0], "policy");
+        assert_eq!(json["stores"][1]["entries"], 1_000_000);
+        assert_eq!(json["stores"][1]["plugins"], serde_json::json!(["counter", "policy"]));
+        assert_eq!(json["dkim-keys"][0]["selector"], "s1");
+        assert_eq!(json["http"][0]["mounts"][1]["target"], "metrics");
+        let late = json["listeners"].as_array().unwrap().iter().find(|part| part["name"] == "late").unwrap();
+        assert_eq!(late["mixed-outcomes"], "one-recipient");
+        assert_eq!(late["limits"]["auth-failures-per-address"], 20);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name::Hostname;
 use super::settings::{Mechanism, Protocol};
+use super::tls::Certificate;
 use super::units::{Count, Period};
 
 /// A relay, as it is written and, but for its paths and its name for us, as it holds.
@@ -31,6 +32,8 @@ pub struct Relay {
     pub ca: Option<PathBuf>,
     /// The name that its certificate must have, if not the host's.
     pub server_name: Option<String>,
+    /// What we show of ourselves, if it asks for a certificate.
+    pub certificate: Option<Certificate>,
     /// Who we are to it.
     pub auth: Option<RelayAuth>,
     /// Our name in EHLO; else the gateway's.
@@ -81,10 +84,11 @@ pub enum RelayTls {
     expecting = "a table such as { user = \"gateway\", password = { secret = \"upstream\" } }"
 )]
 pub struct RelayAuth {
-    /// The user's name.
+    /// The user's name. With EXTERNAL it may be empty: then we are whom our certificate names.
+    #[serde(default)]
     pub user: String,
-    /// The password or token.
-    pub password: RelayPassword,
+    /// The password or token; with EXTERNAL there is none.
+    pub password: Option<RelayPassword>,
     /// The only mechanism that is used; else the best that is offered. OAUTHBEARER and XOAUTH2 take the password for a token.
     pub mechanism: Option<Mechanism>,
 }

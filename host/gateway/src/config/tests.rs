@@ -4,6 +4,7 @@ use super::tree::{Node, Value};
 use super::*;
 use std::path::Path;
 
+mod doubts;
 mod whole;
 
 const MINIMAL: &str = r#"
@@ -265,29 +266,13 @@ fn the_quickstart_is_good() {
     use argon2::{Argon2, PasswordHash, PasswordVerifier};
     let text = include_str!("../../../../examples/quickstart/postgate.toml");
     let config = parse(text, &[]).unwrap();
-    assert!(config.unused().is_empty());
+    assert!(config.doubts().is_empty());
     let users = config.plugins["auth"].config["users"].as_object().unwrap();
     assert_eq!(users.keys().collect::<Vec<_>>(), ["alice@example.org", "bob@example.org"]);
     for hash in users.values() {
         let hash = PasswordHash::new(hash.as_str().unwrap()).unwrap();
         assert!(Argon2::default().verify_password(b"wonderland", &hash).is_ok());
     }
-}
-
-#[test]
-fn unused_parts_are_found() {
-    assert!(parse(MINIMAL, &[]).unwrap().unused().is_empty());
-    let text = format!("{MINIMAL}[chain.spare]\nplugins = ['policy']\n[plugin.spare]\ncomponent = 'a'");
-    let config = parse(&text, &[]).unwrap();
-    let first_lines: Vec<String> =
-        config.unused().iter().map(|problem| problem.to_string().lines().next().unwrap_or("").to_owned()).collect();
-    assert_eq!(
-        first_lines,
-        [
-            "etc/p.toml:9:8: chain \"spare\" is unused: no listener uses it",
-            "etc/p.toml:11:9: plugin \"spare\" is unused: it is in no chain"
-        ]
-    );
 }
 
 #[test]

@@ -121,7 +121,8 @@ pub(crate) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, St
     }
 }
 
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+/// The private key of a PEM file.
+pub(crate) fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let octets = read(path)?;
     PrivateKeyDer::from_pem_slice(&octets).map_err(|error| {
         if matches!(error, pem::Error::NoItemsFound) {

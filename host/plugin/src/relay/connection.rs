@@ -6,14 +6,13 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use postgate_smtp::client::{Client, Config, Ending, Envelope, Event, Failure, Outcome};
 use postgate_smtp::{Reply, replies};
 use rustls::crypto::ring::default_provider;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
 use super::content::Content;
@@ -30,7 +29,6 @@ pub(super) struct Connection {
     /// The server takes no more octets; what it has said before is still read.
     deaf: bool,
     messages: u32,
-    pub(super) idle_since: Instant,
 }
 
 /// In clear or below TLS.
@@ -45,6 +43,10 @@ enum Stream {
 /// Why there is no connection, or no longer.
 #[derive(Debug)]
 pub(super) enum Trouble {
+    /// It could not be reached a moment ago, and somebody is trying.
+    Away,
+    /// All connections are in use.
+    Busy,
     /// The name of the host.
     LookUp(io::Error),
     NoAddress,
@@ -60,7 +62,9 @@ pub(super) enum Trouble {
 impl Trouble {
     pub(super) fn reply(&self) -> Reply {
         match self {
-            Self::LookUp(_) | Self::NoAddress | Self::Connect { .. } => replies::NEXT_HOP_AWAY.clone(),
+            Self::Away | Self::Busy | Self::LookUp(_) | Self::NoAddress | Self::Connect { .. } => {
+                replies::NEXT_HOP_AWAY.clone()
+            }
             Self::Handshake(_) => replies::NEXT_HOP_WITHOUT_TLS.clone(),
             Self::Dialogue(failure) => failure.reply(),
         }
@@ -69,6 +73,8 @@ impl Trouble {
     /// What the operator can do something about is an error, the rest a warning.
     pub(super) fn log(&self, relay: &str) {
         match self {
+            Self::Away => tracing::debug!(relay, "relay is away"),
+            Self::Busy => tracing::warn!(relay, "relay has no connection free"),
             Self::LookUp(error) => tracing::warn!(relay, %error, "relay not found"),
             Self::NoAddress => tracing::warn!(relay, "relay has no address"),
             Self::Connect { address, error } => tracing::warn!(relay, %address, %error, "relay not reached"),
@@ -96,8 +102,7 @@ impl Connection {
             }
             None => (Stream::Clear(stream), Client::new(config.clone(), seed())),
         };
-        let idle_since = Instant::now();
-        let mut connection = Self { stream, client, input: Vec::new(), taken: 0, deaf: false, messages: 0, idle_since };
+        let mut connection = Self { stream, client, input: Vec::new(), taken: 0, deaf: false, messages: 0 };
         loop {
             match connection.event().await {
                 Event::Ready => return Ok(connection),
@@ -121,8 +126,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Sees whether the server is still there.
+    /// Sees whether the server is still there. One that has said something meanwhile is not asked: nobody could tell which reply belongs to what.
     pub(super) async fn revive(&mut self) -> Result<(), Trouble> {
+        if self.has_spoken() {
+            return Err(Trouble::Dialogue(Failure::OutOfStep));
+        }
         self.client.reset();
         match self.event().await {
             Event::Ready => Ok(()),
@@ -131,6 +139,14 @@ impl Connection {
                 Err(Trouble::Dialogue(Failure::OutOfStep))
             }
         }
+    }
+
+    /// Whether there is something to read, or an end.
+    fn has_spoken(&mut self) -> bool {
+        let mut octet = [0];
+        let mut buffer = ReadBuf::new(&mut octet);
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        self.taken < self.input.len() || Pin::new(&mut self.stream).poll_read(&mut context, &mut buffer).is_ready()
     }
 
     /// One transaction. Where the connection is over, its outcomes come with why.
@@ -173,6 +189,12 @@ impl Connection {
         !self.deaf && self.messages < messages_max && self.client.has_transactions_left()
     }
 
+    /// QUIT, and its answer, which is not waited for long; then the connection is closed.
+    pub(super) async fn part(mut self) {
+        self.client.quit();
+        self.event().await;
+    }
+
     /// QUIT, as far as it can be written at once; nobody waits for the answer.
     pub(super) fn say_goodbye(&mut self) {
         self.client.quit();
@@ -184,8 +206,9 @@ impl Connection {
         }
     }
 
-    /// Reads and writes until there is something to be done.
+    /// Reads and writes until there is something to be done. Each whole reply has its time, and no octet of it gives it more.
     async fn event(&mut self) -> Event {
+        let mut wait: Option<(u64, Instant)> = None;
         loop {
             let (taken, event) = self.client.advance(self.input.get(self.taken..).unwrap_or_default());
             self.taken += taken;
@@ -196,7 +219,13 @@ impl Connection {
                     return event;
                 }
             }
-            match timeout(self.client.patience(), poll_fn(|context| self.poll_turn(context))).await {
+            let replies = self.client.replies();
+            let due = match wait {
+                Some((before, due)) if before == replies => due,
+                Some(_) | None => Instant::now() + self.client.patience(),
+            };
+            wait = Some((replies, due));
+            match timeout_at(due, poll_fn(|context| self.poll_turn(context))).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_lost)) => self.client.lost(),
                 Err(_elapsed) => self.client.time_out(),

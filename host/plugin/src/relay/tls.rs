@@ -8,7 +8,7 @@ use postgate_smtp::client::TlsWish;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
@@ -26,9 +26,27 @@ pub enum RelayError {
     /// The machine has no authorities, and the operator has named none.
     #[error("the system has no certificates of authorities; name them by `ca`")]
     NoAuthorities,
+    /// The operator: our certificate and its key don't fit together, or can't be used.
+    #[error("our certificate can't be used")]
+    Certificate(#[source] Error),
     /// There is no name that a certificate could have.
     #[error("{0:?} is not a name that a certificate could have")]
     ServerName(String),
+}
+
+/// A certificate of ours, for servers that ask for one.
+#[derive(Clone)]
+pub struct ClientCertificate {
+    /// Ours first, then those between it and the authority's.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its private key.
+    pub key: Arc<PrivateKeyDer<'static>>,
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientCertificate").finish_non_exhaustive()
+    }
 }
 
 /// What TLS is made with.
@@ -50,14 +68,19 @@ impl Layer {
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&TLS13, &TLS12])
             .expect("invariant: the provider has suites of both versions");
-        let client = match config.tls {
+        let builder = match config.tls {
             RelayTls::Opportunistic => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth()
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
             }
             RelayTls::Required | RelayTls::Implicit | RelayTls::None => {
-                builder.with_root_certificates(authorities(config)?).with_no_client_auth()
+                builder.with_root_certificates(authorities(config)?)
             }
         };
+        let client = match &config.certificate {
+            Some(own) => builder.with_client_auth_cert(own.chain.clone(), own.key.clone_key()),
+            None => Ok(builder.with_no_client_auth()),
+        };
+        let client = client.map_err(RelayError::Certificate)?;
         Ok(Self { connector: TlsConnector::from(Arc::new(client)), name: name(config)? })
     }
 

@@ -2,17 +2,22 @@
 
 use serde_json::Value;
 
+use super::ServiceId;
 use crate::bindings::postgate::mail::config::Host;
 use crate::state::State;
 
 impl Host for State {
     fn table(&mut self) -> wasmtime::Result<String> {
+        let metered = self.facts.usage.begin(ServiceId::Config, &self.facts);
+        metered.octets(self.facts.config_json.len());
         Ok(self.facts.config_json.clone())
     }
 
     fn value(&mut self, path: Vec<String>) -> wasmtime::Result<Option<String>> {
-        let found = path.iter().try_fold(&self.facts.config, |value, key| value.get(key.as_str()));
-        Ok(found.map(text))
+        let metered = self.facts.usage.begin(ServiceId::Config, &self.facts);
+        let found = path.iter().try_fold(&self.facts.config, |value, key| value.get(key.as_str())).map(text);
+        metered.octets(found.as_ref().map_or(0, String::len));
+        Ok(found)
     }
 }
 

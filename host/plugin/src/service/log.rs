@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
+use super::ServiceId;
 use crate::bindings::postgate::mail::log::{Host, Level};
 use crate::state::State;
 
 impl Host for State {
     fn write(&mut self, level: Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
+        let metered = self.facts.usage.begin(ServiceId::Log, &self.facts);
         let asked = message.len() + fields.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
         if asked > self.log_left_bytes {
             self.log_lost_bytes += asked;
@@ -24,6 +26,7 @@ impl Host for State {
             return Ok(());
         }
         self.log_left_bytes -= octets;
+        metered.octets(message.len() + facts.len());
         let plugin = self.facts.clone();
         // While it is asked about its configuration there is no session.
         let context = self.context.as_deref();

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::ServiceId;
 use crate::bindings::postgate::mail::maildir::{Host, MaildirError};
 use crate::hook::Hook;
 use crate::message::Message;
@@ -19,6 +20,7 @@ use crate::state::State;
 impl Host for State {
     async fn store(&mut self, path: Vec<String>) -> wasmtime::Result<Result<(), MaildirError>> {
         let facts = self.facts.clone();
+        let metered = facts.usage.begin(ServiceId::Maildir, &facts);
         let Some(root) = &facts.grants.maildir else { return Ok(Err(MaildirError::Unavailable)) };
         let context = self.context()?;
         let (Hook::Deliver, Some(message), Some(transaction)) = (context.hook, &context.message, &context.transaction)
@@ -36,6 +38,7 @@ impl Host for State {
             return Ok(Err(MaildirError::TooMany));
         }
         let message = message.clone();
+        metered.octets(usize::try_from(message.size()).unwrap_or(usize::MAX));
         let return_path = return_path(transaction.reverse_path.as_ref());
         let (root, target) = (root.clone(), directory.clone());
         let Ok(permit) = facts.disk.clone().acquire_owned().await else { return Ok(Err(MaildirError::Unavailable)) };

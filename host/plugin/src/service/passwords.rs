@@ -11,6 +11,7 @@ use std::sync::Arc;
 use argon2::password_hash::{PasswordHash, PasswordVerifier};
 use argon2::{Argon2, Params};
 
+use super::ServiceId;
 use crate::bindings::postgate::mail::passwords::{Host, PasswordError};
 use crate::network::network;
 use crate::scram::{SCHEME, ScramEntry};
@@ -105,6 +106,8 @@ fn check(hash: &str) -> Result<(), VerifierError> {
 
 impl Host for State {
     async fn verify(&mut self, password: String, hash: String) -> wasmtime::Result<Result<bool, PasswordError>> {
+        let metered = self.facts.usage.begin(ServiceId::Passwords, &self.facts);
+        metered.octets(password.len() + hash.len());
         let verifier = self.facts.passwords.clone();
         let client = self.context()?.session.remote.ip();
         Ok(verifier.verify(client, password, hash).await.map_err(|error| match error {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use postgate_smtp::client::{Addressee, Envelope, International, Outcome};
-use postgate_smtp::{Body, Reply, replies};
+use postgate_smtp::client::{Addressee, DeliverBy, Envelope, Hold, International, Outcome};
+use postgate_smtp::{Body, Reply, decode_xtext, replies};
 
 use super::ServiceId;
 use crate::bindings::postgate::mail::submit::{Host, Submission};
@@ -93,7 +93,8 @@ impl Host for State {
                 .collect()));
         }
         let content = Content::Received(message.clone(), disk);
-        let envelope = match envelope(transaction, &recipients, &content) {
+        let identity = context.session.identity.as_ref().map(|identity| identity.name.as_str());
+        let envelope = match envelope(transaction, identity, &recipients, &content) {
             Ok(envelope) => envelope,
             Err(error) => return Ok(Err(error)),
         };
@@ -137,7 +138,12 @@ impl Host for State {
 }
 
 /// The envelope of the current message, with the parameters that its client gave.
-fn envelope(transaction: &Transaction, recipients: &[Mailbox], content: &Content) -> Result<Envelope, ServiceError> {
+fn envelope(
+    transaction: &Transaction,
+    identity: Option<&str>,
+    recipients: &[Mailbox],
+    content: &Content,
+) -> Result<Envelope, ServiceError> {
     let value = |parameters: &[Parameter], keyword: &str| {
         parameters.iter().find(|parameter| parameter.keyword == keyword).and_then(|parameter| parameter.value.clone())
     };
@@ -156,6 +162,11 @@ fn envelope(transaction: &Transaction, recipients: &[Mailbox], content: &Content
     envelope.priority = value(&transaction.parameters, "MT-PRIORITY");
     envelope.ret = value(&transaction.parameters, "RET");
     envelope.envelope_id = value(&transaction.parameters, "ENVID");
+    envelope.submitter = value(&transaction.parameters, "AUTH").map(|value| vouched_for(value, identity));
+    let by = value(&transaction.parameters, "BY").and_then(|value| DeliverBy::read(&value));
+    envelope.deliver_by = by.map(|by| by.after(transaction.since.elapsed().as_secs()));
+    let hold_for = value(&transaction.parameters, "HOLDFOR").map(Hold::For);
+    envelope.hold = hold_for.or_else(|| value(&transaction.parameters, "HOLDUNTIL").map(Hold::Until));
     for (addressee, recipient) in envelope.recipients.iter_mut().zip(recipients) {
         let same = |known: &Mailbox| known.local_part == recipient.local_part && known.domain == recipient.domain;
         if let Some(accepted) = transaction.recipients.iter().find(|accepted| same(&accepted.mailbox)) {
@@ -164,6 +175,12 @@ fn envelope(transaction: &Transaction, recipients: &[Mailbox], content: &Content
         }
     }
     Ok(envelope)
+}
+
+/// The value of AUTH as we may pass it on (RFC 4954 section 5): nobody is believed who speaks of others than himself.
+fn vouched_for(value: String, identity: Option<&str>) -> String {
+    let is_own = identity.is_some() && decode_xtext(&value).as_deref() == identity;
+    if is_own { value } else { "<>".to_owned() }
 }
 
 /// An envelope without parameters but those that the octets ask for.
@@ -281,6 +298,18 @@ mod tests {
         ] {
             assert!(check_own(bad.as_bytes()).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn whom_we_vouch_for() {
+        let check = |value: &str, identity: Option<&str>, expected: &str| {
+            assert_eq!(vouched_for(value.to_owned(), identity), expected, "{value} {identity:?}");
+        };
+        check("alice@example.org", Some("alice@example.org"), "alice@example.org");
+        check("e+3Dmc2@example.org", Some("e=mc2@example.org"), "e+3Dmc2@example.org");
+        check("bob@example.org", Some("alice@example.org"), "<>");
+        check("alice@example.org", None, "<>");
+        check("<>", Some("alice@example.org"), "<>");
     }
 
     #[test]

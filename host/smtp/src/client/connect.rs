@@ -110,7 +110,10 @@ impl Client {
     pub(super) fn auth(&mut self, exchange: Exchange, heard: &Heard) {
         let Some(credentials) = self.config.credentials.clone() else { return self.fail(Failure::OutOfStep) };
         match heard.code {
-            235 if exchange.may_end() => self.stage = Stage::Ready,
+            235 if exchange.may_end() => {
+                self.authenticated = true;
+                self.stage = Stage::Ready;
+            }
             235 => self.fail(Failure::NotAuthentic),
             334 => {
                 let challenge = heard.lines.first().map_or("", String::as_str);

@@ -8,9 +8,12 @@
 //! | BODY=8BITMIME | RFC 6152 | left out; if an octet beyond ASCII then comes up, the message fails, 554 5.6.3: nothing is converted |
 //! | BODY=BINARYMIME | RFC 3030 | fails, 554 5.6.3 |
 //! | SMTPUTF8 | RFC 6531 | left out if neither a mailbox nor the header section needs it; else 553 or 550 5.6.7 |
-//! | RET, ENVID, NOTIFY, ORCPT | RFC 3461 | left out |
+//! | RET, ENVID, NOTIFY, ORCPT | RFC 3461 | left out; an ORCPT beyond ASCII is written in ASCII where SMTPUTF8 is missing (RFC 6533 section 3) |
 //! | MT-PRIORITY | RFC 6710 | left out |
-//! | REQUIRETLS | RFC 8689 | fails, 550 5.7.30; so it does in clear |
+//! | AUTH | RFC 4954 | left out; so it is where we have not authenticated |
+//! | BY | RFC 2852 | left out with mode N, where nobody then warns of a delay; fails with mode R, 550 5.3.3, and where its time has passed, 550 5.4.7 |
+//! | HOLDFOR, HOLDUNTIL | RFC 4865 | fails, 550 5.3.3: it would be released at once |
+//! | REQUIRETLS | RFC 8689 | fails, 550 5.7.30; so it does in clear, and where the server's certificate was not verified |
 
 use super::failure::Outcome;
 use super::offer::Offer;
@@ -40,6 +43,66 @@ pub struct Envelope {
     pub ret: Option<String>,
     /// The value of ENVID.
     pub envelope_id: Option<String>,
+    /// The value of AUTH: who has submitted the message, as far as we can vouch for it, or `<>`.
+    pub submitter: Option<String>,
+    /// BY.
+    pub deliver_by: Option<DeliverBy>,
+    /// HOLDFOR or HOLDUNTIL.
+    pub hold: Option<Hold>,
+}
+
+/// By when a message is to be delivered (RFC 2852 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliverBy {
+    /// Seconds that are left; fewer than none where it is late.
+    seconds: i64,
+    /// Mode R: what is late comes back. Else, mode N, its sender is told.
+    returns: bool,
+    /// The flag T: each relay tells the sender.
+    trace: bool,
+}
+
+impl DeliverBy {
+    /// The value of BY, as a client wrote it.
+    pub fn read(value: &str) -> Option<DeliverBy> {
+        let (time, mode) = value.split_once(';')?;
+        let seconds = time.parse().ok().filter(|seconds: &i64| seconds.abs() <= BY_SECONDS_MAX)?;
+        let mode = mode.to_ascii_uppercase();
+        let (returns, trace) = match mode.as_str() {
+            "R" => (true, false),
+            "RT" => (true, true),
+            "N" => (false, false),
+            "NT" => (false, true),
+            _ => return None,
+        };
+        Some(DeliverBy { seconds, returns, trace })
+    }
+
+    /// What is left of it so many seconds later.
+    #[must_use]
+    pub fn after(self, seconds: u64) -> DeliverBy {
+        let passed = i64::try_from(seconds).unwrap_or(BY_SECONDS_MAX);
+        DeliverBy { seconds: self.seconds.saturating_sub(passed).max(-BY_SECONDS_MAX), ..self }
+    }
+
+    fn is_over(self) -> bool {
+        self.returns && self.seconds <= 0
+    }
+
+    fn value(self) -> String {
+        let mode = if self.returns { "R" } else { "N" };
+        let trace = if self.trace { "T" } else { "" };
+        format!("{};{mode}{trace}", self.seconds)
+    }
+}
+
+/// Until when a message is to be held (RFC 4865 section 4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// The value of HOLDFOR.
+    For(String),
+    /// The value of HOLDUNTIL.
+    Until(String),
 }
 
 /// A recipient of a message to be sent.
@@ -74,10 +137,16 @@ pub enum International {
 
 impl Envelope {
     /// Why the message can't be sent to anybody on that server.
-    pub(super) fn obstacle(&self, offer: &Offer, is_secured: bool) -> Option<&'static Reply> {
+    pub(super) fn obstacle(&self, offer: &Offer, is_verified: bool) -> Option<&'static Reply> {
         let is_too_large = |max: u64| max > 0 && self.size.is_some_and(|size| size > max);
-        if self.require_tls && !(offer.require_tls && is_secured) {
+        if self.require_tls && !(offer.require_tls && is_verified) {
             Some(&replies::NEXT_HOP_WITHOUT_REQUIRETLS)
+        } else if self.deliver_by.is_some_and(DeliverBy::is_over) {
+            Some(&replies::DELIVER_BY_PASSED)
+        } else if !offer.deliver_by && self.deliver_by.is_some_and(|by| by.returns) {
+            Some(&replies::NEXT_HOP_WITHOUT_DELIVERBY)
+        } else if !offer.future_release && self.hold.is_some() {
+            Some(&replies::NEXT_HOP_WITHOUT_FUTURERELEASE)
         } else if offer.size.is_some_and(is_too_large) {
             Some(&replies::NEXT_HOP_SIZE)
         } else if self.body == Body::BinaryMime && !(offer.binary_mime && offer.chunking) {
@@ -110,7 +179,7 @@ impl Envelope {
     }
 
     /// The MAIL command.
-    pub(super) fn mail(&self, offer: &Offer) -> String {
+    pub(super) fn mail(&self, offer: &Offer, is_authenticated: bool) -> String {
         let mut line = match &self.reverse_path {
             Some(mailbox) => format!("MAIL FROM:<{mailbox}>"),
             None => "MAIL FROM:<>".to_owned(),
@@ -132,6 +201,14 @@ impl Envelope {
         parameter(&mut line, "MT-PRIORITY", self.priority.as_deref().filter(|_| offer.mt_priority));
         parameter(&mut line, "RET", self.ret.as_deref().filter(|_| offer.dsn));
         parameter(&mut line, "ENVID", self.envelope_id.as_deref().filter(|_| offer.dsn));
+        parameter(&mut line, "AUTH", self.submitter.as_deref().filter(|_| is_authenticated));
+        let by = self.deliver_by.filter(|_| offer.deliver_by).map(DeliverBy::value);
+        parameter(&mut line, "BY", by.as_deref());
+        match &self.hold {
+            Some(Hold::For(value)) => parameter(&mut line, "HOLDFOR", Some(value)),
+            Some(Hold::Until(value)) => parameter(&mut line, "HOLDUNTIL", Some(value)),
+            None => {}
+        }
         line
     }
 
@@ -140,9 +217,27 @@ impl Envelope {
         let Some(recipient) = self.recipients.get(n) else { return "NOOP".to_owned() };
         let mut line = format!("RCPT TO:<{}>", recipient.mailbox);
         parameter(&mut line, "NOTIFY", recipient.notify.as_deref().filter(|_| offer.dsn));
-        parameter(&mut line, "ORCPT", recipient.original.as_deref().filter(|_| offer.dsn));
+        let original = recipient.original.as_deref().filter(|_| offer.dsn);
+        match original {
+            Some(original) if !offer.smtp_utf8 && !original.is_ascii() => {
+                parameter(&mut line, "ORCPT", Some(&in_ascii(original)));
+            }
+            Some(_) | None => parameter(&mut line, "ORCPT", original),
+        }
         line
     }
+}
+
+/// An address of type `utf-8` in its form for servers without SMTPUTF8 (RFC 6533 section 3, `utf-8-addr-xtext`).
+fn in_ascii(original: &str) -> String {
+    let mut text = String::with_capacity(original.len());
+    for character in original.chars() {
+        match character.is_ascii() {
+            true => text.push(character),
+            false => text.push_str(&format!("\\x{{{:X}}}", u32::from(character))),
+        }
+    }
+    text
 }
 
 /// Adds a parameter. A value that could be taken for something else (RFC 5321 section 4.1.2, `esmtp-value`) is left out.
@@ -157,3 +252,27 @@ fn parameter(line: &mut String, keyword: &str, value: Option<&str>) {
 
 /// RFC 3461 section 4.2: 500 of ORCPT are the most of any.
 const VALUE_OCTETS_MAX: usize = 500;
+/// RFC 2852 section 4: nine digits.
+const BY_SECONDS_MAX: i64 = 999_999_999;
+
+#[cfg(test)]
+mod tests {
+    use super::DeliverBy;
+
+    #[test]
+    fn by_when() {
+        let check = |value: &str, after: u64, expected: Option<&str>| {
+            let found = DeliverBy::read(value).map(|by| by.after(after).value());
+            assert_eq!(found.as_deref(), expected, "{value}");
+        };
+        check("120;R", 0, Some("120;R"));
+        check("120;rt", 30, Some("90;RT"));
+        check("+10;N", 11, Some("-1;N"));
+        check("-999999999;NT", u64::MAX, Some("-999999999;NT"));
+        for bad in ["", "120", "120;", "120;X", "x;R", "1000000000;R", "120;R;T"] {
+            check(bad, 0, None);
+        }
+        assert!(DeliverBy::read("5;R").is_some_and(|by| by.after(5).is_over() && !by.after(4).is_over()));
+        assert!(DeliverBy::read("5;N").is_some_and(|by| !by.after(9).is_over()));
+    }
+}

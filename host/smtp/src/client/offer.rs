@@ -14,6 +14,8 @@ pub(super) struct Offer {
     pub(super) binary_mime: bool,
     pub(super) dsn: bool,
     pub(super) mt_priority: bool,
+    pub(super) deliver_by: bool,
+    pub(super) future_release: bool,
     pub(super) require_tls: bool,
     pub(super) starttls: bool,
     pub(super) mechanisms: Mechanisms,
@@ -38,6 +40,8 @@ impl Offer {
                 "BINARYMIME" => offer.binary_mime = true,
                 "DSN" => offer.dsn = true,
                 "MT-PRIORITY" => offer.mt_priority = true,
+                "DELIVERBY" => offer.deliver_by = true,
+                "FUTURERELEASE" => offer.future_release = true,
                 "REQUIRETLS" => offer.require_tls = true,
                 "STARTTLS" => offer.starttls = true,
                 "AUTH" => {

@@ -122,7 +122,7 @@ impl Client {
             mail_data: MailData::NotYet,
             envelope,
         };
-        if let Some(obstacle) = transaction.envelope.obstacle(&self.offer, self.is_secured()) {
+        if let Some(obstacle) = transaction.envelope.obstacle(&self.offer, self.is_verified()) {
             transaction.settle(obstacle);
         }
         for (n, outcome) in transaction.outcomes.iter_mut().enumerate().filter(|(_, outcome)| outcome.is_none()) {
@@ -151,7 +151,7 @@ impl Client {
             let Some(step) = transaction.to_say.pop_front() else { break };
             match step {
                 Step::Reset => self.say("RSET"),
-                Step::Mail => self.say(&transaction.envelope.mail(&self.offer)),
+                Step::Mail => self.say(&transaction.envelope.mail(&self.offer, self.authenticated)),
                 Step::Recipient(n) => self.say(&transaction.envelope.rcpt(n, &self.offer)),
                 Step::Data => self.say("DATA"),
                 // Those are said where their octets are.

@@ -81,9 +81,19 @@ fn answer(words: &[&str]) -> String {
                 .and_then(|socket| socket.send_to(b"x", "127.0.0.1:9"))
                 .map(|_| "sent".to_owned()),
         ),
+        ["listen", address] => told(TcpListener::bind(address).map(|_| "listening".to_owned())),
+        ["udp", address] => told(
+            UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.send_to(b"x", address)).map(|_| "sent".to_owned()),
+        ),
+        ["udp-bind", address] => told(UdpSocket::bind(address).map(|_| "bound".to_owned())),
         ["resolve", name] => told((*name, 25).to_socket_addrs().map(|_| "resolved".to_owned())),
         ["cat", path] => told(std::fs::read_to_string(path).map(|text| text.trim().to_owned())),
         ["write", path] => told(std::fs::write(path, "x").map(|()| "written".to_owned())),
+        ["append", path] => told(append(path).map(|()| "written".to_owned())),
+        ["truncate", path] => {
+            told(std::fs::File::open(path).and_then(|file| file.set_len(0)).map(|()| "cut".to_owned()))
+        }
+        ["link", from, to] => told(std::fs::hard_link(from, to).map(|()| "linked".to_owned())),
         ["rename", from, to] => told(std::fs::rename(from, to).map(|()| "renamed".to_owned())),
         ["unlink", path] => told(std::fs::remove_file(path).map(|()| "removed".to_owned())),
         ["mkdir", path] => told(std::fs::create_dir(path).map(|()| "made".to_owned())),
@@ -129,6 +139,10 @@ fn sum() -> String {
     let mut sum = 0_u64;
     let read = read(|octets| sum += octets.iter().map(|octet| u64::from(*octet)).sum::<u64>());
     format!("{read}, {sum}")
+}
+
+fn append(path: &str) -> std::io::Result<()> {
+    std::fs::OpenOptions::new().append(true).open(path)?.write_all(b"x")
 }
 
 /// What a server says first.

@@ -12,8 +12,9 @@ use crate::config::grant::storage::{KeyValue, KeyValueSettings};
 use crate::config::grant::wasi::{self, Directory};
 use crate::config::http::{HttpListener, HttpListenerTable, Mount, MountTarget};
 use crate::config::name::{NAME_WANTED, is_name};
-use crate::config::relay::{Relay, RelayTls};
+use crate::config::relay::{Relay, RelayAuth, RelayTls};
 use crate::config::secret::{Secret, SecretSource};
+use crate::config::settings::Mechanism;
 use crate::config::tls::{Certificate, Tls, TlsMode, TlsStart};
 use crate::config::tree::Step;
 use crate::config::units::Period;
@@ -69,19 +70,43 @@ impl Resolver<'_> {
             }
         }
         relay.ca = relay.ca.map(|ca| self.file(&setting("ca"), ca));
+        relay.certificate = relay.certificate.map(|Certificate { chain, key }| {
+            let place = |key: &str| path!["relay", name, "certificate", key];
+            Certificate { chain: self.file(&place("chain"), chain), key: self.file(&place("key"), key) }
+        });
+        if relay.certificate.is_some() && relay.tls == RelayTls::None {
+            self.wrong(&setting("certificate"), "there is no TLS with this relay");
+        }
         if let Some(auth) = &relay.auth {
-            if relay.tls == RelayTls::Opportunistic {
-                self.wrong(
-                    &setting("auth"),
-                    "a password would be told to a server that nobody has verified: set tls = \"required\"",
-                );
-            }
-            if auth.user.is_empty() || auth.user.contains(char::is_control) {
-                self.wrong(&path!["relay", name, "auth", "user"], "a name without control characters is needed");
-            }
-            self.known("secret", &auth.password.secret, &path!["relay", name, "auth", "password", "secret"]);
+            self.relay_auth(name, auth, &relay);
         }
         relay
+    }
+
+    fn relay_auth(&mut self, name: &str, auth: &RelayAuth, relay: &Relay) {
+        let setting = |key: &str| path!["relay", name, "auth", key];
+        let whole = path!["relay", name, "auth"];
+        let is_external = auth.mechanism == Some(Mechanism(postgate_smtp::Mechanism::External));
+        if auth.user.contains(char::is_control) || (auth.user.is_empty() && !is_external) {
+            self.wrong(&setting("user"), "a name without control characters is needed");
+        }
+        if relay.tls == RelayTls::Opportunistic && !is_external {
+            let message = "a password would be told to a server that nobody has verified: set tls = \"required\"";
+            self.wrong(&whole, message);
+        }
+        match &auth.password {
+            Some(_) if is_external => {
+                self.wrong(&setting("password"), "EXTERNAL has no password: a certificate says who we are")
+            }
+            Some(password) => {
+                self.known("secret", &password.secret, &path!["relay", name, "auth", "password", "secret"]);
+            }
+            None if is_external && relay.certificate.is_none() => {
+                self.wrong(&setting("mechanism"), "EXTERNAL needs a certificate of ours: set relay.NAME.certificate");
+            }
+            None if is_external => {}
+            None => self.wrong(&whole, "there is no password: add password = { secret = \"NAME\" }"),
+        }
     }
 
     pub(super) fn http(&mut self, name: &str, mut http: HttpListenerTable, everywhere: &[Certificate]) -> HttpListener {
