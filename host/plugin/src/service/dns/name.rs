@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hickory_resolver::proto::rr::Name;
 
 /// The absolute name that a text stands for, with or without the dot at its end.
-pub(super) fn absolute(name: &str) -> Result<Name, String> {
+pub(crate) fn absolute(name: &str) -> Result<Name, String> {
     let shown = || name.chars().take(MAX_SHOWN_CHARS).collect::<String>();
     let inner = name.strip_suffix('.').unwrap_or(name);
     if inner.is_empty() || inner.len() > MAX_NAME_BYTES {
