@@ -187,3 +187,59 @@ fn compiled_components_are_kept() {
     start();
     assert!(fs::metadata(&first[0].0).unwrap().len() > 1000, "a damaged one is made anew");
 }
+
+/// A plugin that looks at its own table tells what is wrong where it stands, and what to do.
+#[test]
+fn what_a_plugin_cannot_use_is_told_at_its_line() {
+    let told = |name: &str, grants: &str, config: &str, expected: &[&str]| {
+        let table = format!("{}[plugin.policy.config]\n{config}\n", plugin("policy", name, grants));
+        let problem = load(&one_chain("[\"policy\"]", &table)).unwrap_err();
+        for text in expected {
+            assert!(problem.contains(text), "{name}: {text:?} is not in:\n{problem}");
+        }
+    };
+    let maildir = "[\"config\", \"log\", { maildir = \"mail\" }]";
+    told("maildir", maildir, "path = [\"{domain}\"]", &["test.toml:10:", "without {local-part} everybody"]);
+    told("maildir", maildir, "", &["plugin \"policy\"", "missing field `domains`"]);
+    let domains = "[\"config\", \"log\"]";
+    told(
+        "virtual-domains",
+        domains,
+        "[plugin.policy.config.domains.\"example.org\"]\nusers = [\"alice\", \"bob@example.org\"]",
+        &["test.toml:11:", "bob@example.org", "without @ and the domain"],
+    );
+    told(
+        "virtual-domains",
+        domains,
+        "[plugin.policy.config.domains.\"example.org\"]\nforward = \"x@example.com\"\ncatch-all = \"y@example.org\"",
+        &["test.toml:10:", "it can't have catch-all"],
+    );
+    let users = "[\"config\", \"log\", \"passwords\"]";
+    told(
+        "static-auth",
+        users,
+        "[plugin.policy.config.users]\nalice = \"wonderland\"",
+        &["test.toml:11:", "neither an argon2id hash", "`postgate password` makes one"],
+    );
+    told("static-auth", users, "user = {}", &["test.toml:10:", "unknown field `user`"]);
+}
+
+/// The same for all that are shipped, so that none is forgotten: a setting that none of them knows.
+#[test]
+fn every_shipped_plugin_looks_at_its_table() {
+    let mut seen = 0;
+    for entry in fs::read_dir(support::root().join("plugins")).unwrap() {
+        let folder = entry.unwrap().path();
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let source = fs::read_to_string(folder.join("src/lib.rs")).unwrap_or_default();
+        if name == "sdk" || !source.contains("Configuration::new()") {
+            continue;
+        }
+        seen += 1;
+        assert!(
+            source.contains("impl Setup for"),
+            "{name} reads its configuration, and does not check it when it is loaded"
+        );
+    }
+    assert!(seen >= 10, "{seen}");
+}

@@ -37,7 +37,7 @@ use std::path::PathBuf;
 use postgate_plugin::{Hash, Keep, OnFailure};
 use serde::Serialize;
 
-pub use dns::{DkimAlgorithm, DkimKey, Dns, NameServer};
+pub use dns::{DkimAlgorithm, DkimKey, Dns, KeySecret, KeySource, NameServer};
 pub use grant::{
     http::{HttpGrant, HttpHeader, SecretsGrant},
     storage::{KeyValue, Sqlite},

@@ -1,15 +1,11 @@
 //! The configuration's words in those of the crates that they are for.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use postgate_plugin::{Directory, DnsConfig, Grants, Limits, PluginConfig, SubmitGrant, key_value, signing, sqlite};
 
 use crate::config;
+use crate::keys::Keys;
 use crate::relays::Relays;
 use crate::secrets::Secrets;
-
-pub(crate) type Keys = BTreeMap<String, Arc<signing::Key>>;
 
 /// What the grants of plugins name.
 #[derive(Clone, Copy)]
@@ -148,7 +144,6 @@ pub(crate) fn dkim_key(settings: &config::DkimKey) -> signing::KeyConfig {
         domain: settings.domain.as_str().to_owned(),
         selector: settings.selector.clone(),
         algorithm: settings.algorithm.into(),
-        file: settings.key.clone(),
         fields: settings.fields.clone(),
         oversigned: settings.oversigned.clone(),
         expires: settings.expires.map(|expires| expires.0),

@@ -17,6 +17,7 @@ mod guesses;
 mod http;
 mod id;
 mod into;
+mod keys;
 mod proxy;
 mod quarantine;
 mod received;

@@ -8,7 +8,6 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use postgate_plugin::signing::Key;
 use postgate_plugin::{
     Chain, Clock, Engine, EngineConfig, Entry, Hook, LoadError, Plugin, PluginConfig, SettingProblem, StorageError,
     try_scratch,
@@ -21,6 +20,7 @@ use crate::figures::Figures;
 use crate::guesses::{Guesses, Watch};
 use crate::http::{HttpDoor, Mounted, Observed, Target};
 use crate::into;
+use crate::keys;
 use crate::relays;
 use crate::secrets;
 use crate::stage::House;
@@ -85,7 +85,7 @@ impl Site {
             return Err(Problems::new(problems));
         }
         let relays = relays::load(config, &secrets, &mut problems);
-        let (keys, exposed) = keys(config, &mut problems);
+        let (keys, exposed) = keys::load(config, &secrets, &mut problems);
         let given = into::Given { relays: &relays, secrets: &secrets, keys: &keys };
         let mut plugins = BTreeMap::new();
         // A secret, relay or key that can't be used has been told of; a plugin would only say that it lacks it.
@@ -152,25 +152,6 @@ fn authorities(
             }
         }
     }
-}
-
-/// Reads the keys that sign; what is worth a warning about them comes with them.
-fn keys(config: &Config, problems: &mut Vec<Problem>) -> (into::Keys, Vec<Problem>) {
-    let (mut keys, mut warnings) = (into::Keys::new(), Vec::new());
-    for (name, settings) in &config.dkim_keys {
-        let problem = |message: String| config.problem(&["dkim-key", name, "key"], message);
-        match Key::load(into::dkim_key(settings)) {
-            Ok(key) => {
-                if key.is_exposed() {
-                    let file = settings.key.display();
-                    warnings.push(problem(format!("others than its owner may read {file}: chmod 600 {file}")));
-                }
-                keys.insert(name.clone(), Arc::new(key));
-            }
-            Err(error) => problems.push(problem(format!("dkim-key \"{name}\": {}", chained(&error)))),
-        }
-    }
-    (keys, warnings)
 }
 
 /// The setting that is to be changed when a plugin can't be loaded.

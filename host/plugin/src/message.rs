@@ -21,7 +21,7 @@ use memchr::memmem;
 use rustix::io::{ReadWriteFlags, preadv2};
 
 use self::body::Body;
-pub(crate) use self::header::{Place, Rewrite};
+pub(crate) use self::header::{Place, RawField, Rewrite};
 use crate::buffer::Buffer;
 use crate::mime::{self, ScanError, Structure};
 
@@ -213,6 +213,11 @@ impl Received {
     /// The header section, with the empty line that ends it.
     pub(crate) fn header(&self) -> &[u8] {
         self.head.get(..self.body_offset).unwrap_or_default()
+    }
+
+    /// The fields of the header section, as they came.
+    pub(crate) fn raw_fields(&self) -> impl Iterator<Item = RawField<'_>> {
+        header::raw_fields(self.header())
     }
 
     /// Writes the body to `sink`. Blocks on the disk.

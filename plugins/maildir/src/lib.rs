@@ -7,8 +7,8 @@ mod mailboxes;
 
 use std::collections::BTreeMap;
 
-use postgate_sdk::config::Configuration;
-use postgate_sdk::hook::{Deliver, Outcome};
+use postgate_sdk::config::{self, Configuration};
+use postgate_sdk::hook::{Deliver, Outcome, SettingProblem, Setup};
 use postgate_sdk::maildir::{self, MaildirError};
 use postgate_sdk::{Mailbox, Reply, export, log};
 
@@ -16,9 +16,15 @@ use mailboxes::Mailboxes;
 
 struct Maildir;
 
-export!(Maildir: deliver);
+export!(Maildir: setup, deliver);
 
 static MAILBOXES: Configuration<Mailboxes> = Configuration::new();
+
+impl Setup for Maildir {
+    fn on_setup() -> Vec<SettingProblem> {
+        config::problems::<Mailboxes>()
+    }
+}
 
 impl Deliver for Maildir {
     fn on_deliver(recipients: Vec<Mailbox>) -> Vec<Outcome> {

@@ -1,6 +1,6 @@
 //! The configuration, and what follows from a result of DMARC.
 
-use postgate_sdk::mail_authentication::{DmarcPolicy, DmarcResult, ResultCode};
+use postgate_sdk::mail_authentication::{ArcResult, DmarcPolicy, DmarcResult, ResultCode};
 use postgate_sdk::unit::Network;
 use serde::Deserialize;
 
@@ -14,6 +14,8 @@ pub(crate) struct Policy {
     multiple_from: MultipleFrom,
     #[serde(deserialize_with = "label")]
     pub(crate) quarantine_label: String,
+    #[serde(deserialize_with = "domains")]
+    pub(crate) trusted_sealers: Vec<String>,
     pub(crate) exempt: Vec<Network>,
     pub(crate) exempt_authenticated: bool,
     pub(crate) add_field: bool,
@@ -27,6 +29,7 @@ impl Default for Policy {
             temperror: Temperror::Accept,
             multiple_from: MultipleFrom::Reject,
             quarantine_label: "dmarc".to_owned(),
+            trusted_sealers: Vec::new(),
             exempt: ["127.0.0.0/8", "::1"].iter().filter_map(|text| Network::parse(text)).collect(),
             exempt_authenticated: true,
             add_field: true,
@@ -99,6 +102,16 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Whether somebody whom the operator believes has sealed that DMARC had passed before he changed the message (RFC 8617 section 7.2.1).
+    pub(crate) fn is_vouched_for(&self, arc: &ArcResult) -> bool {
+        let is_trusted = |domain: &String| self.trusted_sealers.contains(domain);
+        arc.code == ResultCode::Pass
+            && arc.dmarc == Some(ResultCode::Pass)
+            && arc.domain.as_ref().is_some_and(is_trusted)
+    }
+}
+
 /// What the domain asks for; of the messages that it does not mean one step less (RFC 7489 section 6.6.4).
 fn asked(dmarc: &DmarcResult, chance: u8) -> Action {
     let is_meant = chance < dmarc.percent;
@@ -106,6 +119,21 @@ fn asked(dmarc: &DmarcResult, chance: u8) -> Action {
         (Some(DmarcPolicy::Reject), true) => Action::Reject("Rejected by the DMARC policy of the author's domain"),
         (Some(DmarcPolicy::Reject), false) | (Some(DmarcPolicy::Quarantine), true) => Action::Quarantine,
         (Some(DmarcPolicy::Quarantine), false) | (Some(DmarcPolicy::None) | None, _) => Action::Pass,
+    }
+}
+
+/// In lower case.
+fn domains<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let domains = Vec::<String>::deserialize(deserializer)?;
+    let is_domain = |domain: &String| {
+        let is_label = |label: &str| {
+            !label.is_empty() && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet))
+        };
+        domain.contains('.') && domain.split('.').all(is_label)
+    };
+    match domains.iter().find(|domain| !is_domain(domain)) {
+        Some(other) => Err(serde::de::Error::custom(format!("{other:?} is not a domain such as lists.example.org"))),
+        None => Ok(domains.iter().map(|domain| domain.to_ascii_lowercase()).collect()),
     }
 }
 
@@ -157,12 +185,32 @@ mod tests {
     }
 
     #[test]
+    fn only_trusted_sealers_vouch() {
+        let policy: Policy = config::parse(r#"{"trusted-sealers": ["Lists.example.org"]}"#).expect("invariant: right");
+        let arc = |code, domain: &str, dmarc| ArcResult { code, sets: 1, domain: Some(domain.to_owned()), dmarc };
+        use ResultCode::{Fail, Pass};
+        for (code, domain, dmarc, expected) in [
+            (Pass, "lists.example.org", Some(Pass), true),
+            (Pass, "lists.example.org", Some(Fail), false),
+            (Pass, "lists.example.org", None, false),
+            (Pass, "sub.lists.example.org", Some(Pass), false),
+            (Pass, "evil.example", Some(Pass), false),
+            (Fail, "lists.example.org", Some(Pass), false),
+        ] {
+            assert_eq!(policy.is_vouched_for(&arc(code, domain, dmarc)), expected, "{code:?} {domain} {dmarc:?}");
+        }
+        let nobody: Policy = config::parse("{}").expect("invariant: all has defaults");
+        assert!(!nobody.is_vouched_for(&arc(Pass, "lists.example.org", Some(Pass))));
+    }
+
+    #[test]
     fn what_is_wrong_is_told() {
         for (json, expected) in [
             (r#"{"dmarc": "maybe"}"#, "dmarc: unknown variant"),
             (r#"{"quarantine-label": "a b"}"#, "a label has"),
             (r#"{"exempt": ["10.0.0.1/8"]}"#, "exempt[0]: "),
             (r#"{"spf": "reject"}"#, "unknown field"),
+            (r#"{"trusted-sealers": ["a b"]}"#, "trusted-sealers: \"a b\" is not a domain"),
         ] {
             let error = config::parse::<Policy>(json).map(drop).map_err(|error| error.to_string());
             assert!(error.as_ref().is_err_and(|error| error.contains(expected)), "{json}: {error:?}");

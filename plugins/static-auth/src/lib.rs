@@ -8,8 +8,8 @@ mod certificates;
 mod secrets;
 mod users;
 
-use postgate_sdk::config::Configuration;
-use postgate_sdk::hook::{Authenticate, Authentication, Credentials, PasswordCredentials};
+use postgate_sdk::config::{self, Configuration};
+use postgate_sdk::hook::{Authenticate, Authentication, Credentials, PasswordCredentials, SettingProblem, Setup};
 use postgate_sdk::passwords::{self, PasswordError};
 use postgate_sdk::{export, log};
 
@@ -18,9 +18,15 @@ use users::{Candidate, User, Users};
 
 struct StaticAuth;
 
-export!(StaticAuth: authenticate);
+export!(StaticAuth: setup, authenticate);
 
 static USERS: Configuration<Users> = Configuration::new();
+
+impl Setup for StaticAuth {
+    fn on_setup() -> Vec<SettingProblem> {
+        config::problems::<Users>()
+    }
+}
 
 impl Authenticate for StaticAuth {
     fn on_authenticate(_mechanism: String, credentials: Credentials) -> Authentication {

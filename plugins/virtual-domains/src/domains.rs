@@ -20,7 +20,8 @@ pub(crate) struct Domains {
 }
 
 /// One of our domains.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "DomainTable")]
 pub(crate) struct Domain {
     pub(crate) residents: Residents,
     /// No message for this domain may be larger.
@@ -53,7 +54,7 @@ pub(crate) enum Unknown {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Table {
-    domains: BTreeMap<String, DomainTable>,
+    domains: BTreeMap<String, Domain>,
     postmaster: Option<Address>,
     subaddress: Option<char>,
 }
@@ -80,7 +81,6 @@ impl TryFrom<Table> for Domains {
             if name.is_empty() || name.contains(['@', ' ', '*']) {
                 return Err(format!("domains.{name:?}: not a domain such as example.org"));
             }
-            let domain = Domain::try_from(domain).map_err(|problem| format!("domains.{name:?}: {problem}"))?;
             if domains.insert(name.to_ascii_lowercase(), domain).is_some() {
                 return Err(format!("domains.{name:?} is there twice, but for the case of its letters"));
             }

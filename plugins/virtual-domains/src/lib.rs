@@ -8,9 +8,9 @@ mod domains;
 mod resolution;
 mod size;
 
-use postgate_sdk::config::Configuration;
+use postgate_sdk::config::{self, Configuration};
 use postgate_sdk::editor::{self, EditError};
-use postgate_sdk::hook::{Message, MessageVerdict, Recipient};
+use postgate_sdk::hook::{Message, MessageVerdict, Recipient, SettingProblem, Setup};
 use postgate_sdk::transaction::{self, ContextError};
 use postgate_sdk::{Mailbox, Parameter, Reply, Verdict, export, log, mail_data};
 
@@ -19,9 +19,15 @@ use resolution::Resolution;
 
 struct VirtualDomains;
 
-export!(VirtualDomains: recipient, message);
+export!(VirtualDomains: setup, recipient, message);
 
 static DOMAINS: Configuration<Domains> = Configuration::new();
+
+impl Setup for VirtualDomains {
+    fn on_setup() -> Vec<SettingProblem> {
+        config::problems::<Domains>()
+    }
+}
 
 impl Recipient for VirtualDomains {
     fn on_recipient(recipient: Mailbox, _parameters: Vec<Parameter>) -> Verdict {

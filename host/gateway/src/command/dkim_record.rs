@@ -1,11 +1,8 @@
 //! `postgate dkim-record`: the TXT record by which others verify what a key has signed (RFC 6376 section 3.6).
 
-use postgate_plugin::signing::Key;
-
 use super::{Exit, Failure};
 use crate::config::Config;
-use crate::into;
-use crate::site::chained;
+use crate::{keys, secrets};
 
 /// The record as a line of a zone file, in strings of at most 255 octets.
 pub(super) fn dkim_record(config: &Config, name: &str) -> Result<String, Failure> {
@@ -16,10 +13,10 @@ pub(super) fn dkim_record(config: &Config, name: &str) -> Result<String, Failure
             format!("there is no dkim-key \"{}\"; configured are: {}", name.escape_debug(), known.join(", ")),
         )
     })?;
-    let key = Key::load(into::dkim_key(settings)).map_err(|error| {
-        let problem = config.problem(&["dkim-key", name, "key"], chained(&error));
-        Failure::new(Exit::Config, problem.to_string())
-    })?;
+    // Of the secrets only that of this key matters.
+    let secrets = secrets::read(config, &mut Vec::new());
+    let key = keys::one(config, name, settings, &secrets)
+        .map_err(|problem| Failure::new(Exit::Config, problem.to_string()))?;
     let record = key.record();
     let strings = record.as_bytes().chunks(STRING_OCTETS).map(|part| format!("\"{}\"", String::from_utf8_lossy(part)));
     let strings: Vec<_> = strings.collect();

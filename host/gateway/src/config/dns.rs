@@ -68,8 +68,8 @@ pub struct DkimKey {
     pub selector: String,
     /// `a=`
     pub algorithm: DkimAlgorithm,
-    /// The file of the private key.
-    pub key: PathBuf,
+    /// Where the private key is.
+    pub key: KeySource,
     /// Fields that are signed where they are there.
     #[serde(default = "default_fields")]
     pub fields: Vec<String>,
@@ -78,6 +78,24 @@ pub struct DkimKey {
     pub oversigned: Vec<String>,
     /// After that time signatures are no longer good; none is never.
     pub expires: Option<Period>,
+}
+
+/// Where a private key is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged, expecting = "the file of a private key, or { secret = \"NAME\" }")]
+pub enum KeySource {
+    /// A file in PEM.
+    File(PathBuf),
+    /// One of the secrets, in PEM.
+    Secret(KeySecret),
+}
+
+/// Which of the secrets a key is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KeySecret {
+    /// The name of a table `[secret.NAME]`.
+    pub secret: String,
 }
 
 fn default_fields() -> Vec<String> {
@@ -126,7 +144,7 @@ impl DkimKey {
             );
             problems.push(("selector", message));
         }
-        if self.key.as_os_str().is_empty() {
+        if matches!(&self.key, KeySource::File(file) if file.as_os_str().is_empty()) {
             problems.push(("key", "an empty path".to_owned()));
         }
         if self.expires == Some(Period::seconds(0)) {

@@ -28,6 +28,23 @@ pub(super) struct Field<'a> {
     whole: &'a [u8],
 }
 
+/// A field as it stands in the message: nothing trimmed, the last line end included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawField<'a> {
+    /// Before the colon.
+    pub(crate) name: &'a [u8],
+    /// Behind the colon.
+    pub(crate) value: &'a [u8],
+}
+
+/// The fields of a header section as they stand in it, without the lines that are none.
+pub(super) fn raw_fields(header: &[u8]) -> impl Iterator<Item = RawField<'_>> {
+    fields(header).filter(|field| !field.name.is_empty()).filter_map(|field| {
+        let (name, value) = field.whole.split_at_checked(memchr::memchr(b':', field.whole)?)?;
+        Some(RawField { name, value: value.get(1..).unwrap_or_default() })
+    })
+}
+
 /// The fields of a header section. A line that is none (without a colon) has an empty name, and is kept as it is.
 pub(super) fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
     let mut rest = header.get(..header_end(header)).unwrap_or_default();

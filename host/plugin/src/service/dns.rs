@@ -4,10 +4,11 @@
 
 mod name;
 mod resolver;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 
-use hickory_resolver::lookup::Lookup;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
 use self::name::listed;
@@ -39,8 +40,7 @@ impl Facts {
         kind: RecordType,
         mut take: impl FnMut(&RData) -> Option<T>,
     ) -> Result<Vec<T>, LookupError> {
-        let lookup = self.resolver.look_up(&self.lookups, name, kind).await?;
-        let records = lookup.as_ref().map(Lookup::answers).unwrap_or_default();
+        let records = self.resolver.look_up(&self.lookups, name, kind).await?;
         Ok(records.iter().filter_map(|record| take(&record.data)).take(MAX_RECORDS).collect())
     }
 
@@ -59,7 +59,7 @@ impl Facts {
     }
 
     /// The names of an address that lead back to it. Those after the first ten are not tried, as in RFC 7208 section 5.5.
-    async fn confirmed(&self, address: IpAddr) -> Result<Vec<String>, LookupError> {
+    pub(super) async fn confirmed(&self, address: IpAddr) -> Result<Vec<String>, LookupError> {
         let address = address.to_canonical();
         let kind = if address.is_ipv4() { RecordType::A } else { RecordType::AAAA };
         let (mut confirmed, mut failed) = (Vec::new(), None);

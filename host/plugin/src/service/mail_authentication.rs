@@ -1,4 +1,4 @@
-//! `postgate:mail/mail-authentication`: SPF (RFC 7208), DKIM (RFC 6376, 8301, 8463), DMARC (RFC 7489, with the tree walk that follows it), ARC
+//! `postgate:mail/mail-authentication`: SPF (RFC 7208), DKIM (RFC 6376, 8301, 8463), DMARC (RFC 7489 and 9091, with the tree walk that follows them), ARC
 //! (RFC 8617) and reverse DNS (RFC 8601 section 2.7.3) of the current message.
 //!
 //! Each is worked out when it is first asked for, and kept with the transaction for every plugin. What it is about is what came in: the
@@ -6,34 +6,36 @@
 //! silent costs no more than four fifths of the plugin's deadline in one call of a hook: then the result is `temperror`. A call that is cut off
 //! leaves nothing behind, and the next one begins again, with what the cache has by then.
 
+mod arc;
 mod dkim;
 mod dmarc;
-mod effort;
 mod field;
+mod signature;
 mod spf;
+mod tags;
 #[cfg(test)]
 mod vectors;
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use mail_auth::common::crypto::HashAlgorithm;
 use mail_auth::dkim::Canonicalization;
-use mail_auth::{AuthenticatedMessage, IprevResult as Iprev, MessageAuthenticator};
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::field::{is_ours, results as results_value};
+use self::signature::{Cover, Fields};
+use self::tags::Tags;
 use super::ServiceId;
 use super::canonical::{BodyHash, BodyHashes};
+use super::dns::LookupError;
 use crate::bindings::postgate::mail::editor::EditError;
 use crate::bindings::postgate::mail::mail_authentication::{
     ArcResult, DkimResult, DmarcResult, Host, IprevResult, ResultCode, SpfResult,
 };
 use crate::bindings::postgate::mail::types::{Mailbox, ServiceError};
+use crate::component::Facts;
 use crate::context::{Context, Transaction};
 use crate::hook::Hook;
 use crate::message::{Received, Rewrite};
@@ -58,8 +60,8 @@ pub(crate) struct Signed {
     pub(crate) begin: String,
 }
 
-/// A hash of the body, as signatures ask for it.
-type Hashed = (Canonicalization, HashAlgorithm, u64, Vec<u8>);
+/// A hash of the body (SHA-256) in one of its canonical forms, as signatures ask for it.
+type Hashed = (Canonicalization, Vec<u8>);
 
 impl Findings {
     /// Nothing known yet of a transaction with that reverse-path.
@@ -91,25 +93,15 @@ impl State {
         Ok(self.session_context()?.session.remote.ip().to_canonical())
     }
 
-    fn authenticator(&self) -> Found<MessageAuthenticator> {
-        self.facts.resolver.authenticator().map_err(ServiceError::Unavailable)
-    }
-
     /// Until when this call of a hook may wait for the DNS.
     fn until(&mut self) -> Instant {
         let patience = self.facts.limits.deadline.saturating_mul(4) / 5;
         *self.authentication_until.get_or_insert_with(|| Instant::now() + patience)
     }
 
-    /// Waits for what mail-auth asks the DNS; none if that takes too long, or fails altogether.
+    /// Waits for what the DNS is asked; none if that takes too long.
     async fn in_time<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        let until = self.until();
-        let facts = self.facts.clone();
-        let placed = async {
-            let _places = facts.resolver.place(&facts.lookups).await;
-            contained(work).await
-        };
-        timeout_at(until, placed).await.ok().flatten()
+        timeout_at(self.until(), work).await.ok()
     }
 
     async fn find_iprev(&mut self) -> Found<IprevResult> {
@@ -117,22 +109,22 @@ impl State {
         if let Some((_, known)) = self.session_context()?.iprev.as_ref().filter(|(of, _)| *of == client) {
             return Ok(known.clone());
         }
-        let authenticator = self.authenticator()?;
-        let output = self.in_time(authenticator.verify_iprev(client)).await;
-        let result = output.map_or(IprevResult { code: ResultCode::Temperror, name: None }, |output| {
-            let code = match output.result {
-                Iprev::Pass => ResultCode::Pass,
-                // No name at all, or a name without that address, is a failure (RFC 8601 section 2.7.3).
-                Iprev::Fail(_) | Iprev::PermError(_) => ResultCode::Fail,
-                Iprev::TempError(_) => ResultCode::Temperror,
-                Iprev::None => ResultCode::None,
-            };
-            let first = output.ptr.as_ref().and_then(|names| names.first());
-            let name = first.filter(|_| code == ResultCode::Pass).map(|name| name.trim_end_matches('.').to_owned());
-            IprevResult { code, name }
-        });
+        let facts = self.usable()?;
+        let (code, name) = match self.in_time(facts.confirmed(client)).await {
+            Some(Ok(names)) if !names.is_empty() => (ResultCode::Pass, names.into_iter().next()),
+            // No name at all, or a name without that address, is a failure (RFC 8601 section 2.7.3).
+            Some(Ok(_) | Err(LookupError::NoSuchName)) => (ResultCode::Fail, None),
+            Some(Err(LookupError::Unavailable(_))) | None => (ResultCode::Temperror, None),
+        };
+        let result = IprevResult { code, name };
         self.session_context()?.iprev = Some((client, result.clone()));
         Ok(result)
+    }
+
+    /// What is shared, if there is a resolver at all.
+    fn usable(&self) -> Found<Arc<Facts>> {
+        self.facts.resolver.usable().map_err(ServiceError::Unavailable)?;
+        Ok(self.facts.clone())
     }
 
     async fn find_spf(&mut self) -> Found<SpfResult> {
@@ -143,13 +135,10 @@ impl State {
         let reverse_path = self.findings()?.reverse_path.clone();
         let session = &self.session_context()?.session;
         let hello = session.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
-        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let inquiry = spf::Inquiry { client, hello, reverse_path, hostname: session.hostname.clone(), now_s };
-        self.facts.resolver.usable().map_err(ServiceError::Unavailable)?;
-        let (until, facts) = (self.until(), self.facts.clone());
-        // Each look-up has its own place.
-        let dns = spf::Dns { resolver: &facts.resolver, places: &facts.lookups };
-        let result = timeout_at(until, inquiry.check(&dns)).await.unwrap_or_else(|_| inquiry.unknown());
+        let hostname = session.hostname.clone();
+        let inquiry = spf::Inquiry { client, hello, reverse_path, hostname, now_s: now_s() };
+        let facts = self.usable()?;
+        let result = self.in_time(inquiry.check(&dns(&facts))).await.unwrap_or_else(|| inquiry.unknown());
         self.findings()?.spf = Some(result.clone());
         Ok(result)
     }
@@ -179,15 +168,10 @@ impl State {
         if let Some(known) = &self.findings()?.dkim {
             return Ok(known.clone());
         }
-        let (received, bodies) = (self.received()?, self.body_hashes().await?);
-        let authenticator = self.authenticator()?;
-        let signed = match parsed(&received, &bodies) {
-            Some(message) => {
-                let verified = self.in_time(authenticator.verify_dkim(&message)).await;
-                verified.map_or_else(|| dkim::unknown(&message), |outputs| dkim::signed(&message, &outputs))
-            }
-            None => Vec::new(),
-        };
+        let (received, bodies, facts) = (self.received()?, self.body_hashes().await?, self.usable()?);
+        let fields = Fields::of(received.raw_fields());
+        let verified = self.in_time(dkim::verify(&fields, &bodies, &dns(&facts), now_s())).await;
+        let signed = verified.unwrap_or_else(|| dkim::unknown(&fields));
         self.findings()?.dkim = Some(signed.clone());
         Ok(signed)
     }
@@ -196,15 +180,10 @@ impl State {
         if let Some(known) = &self.findings()?.arc {
             return Ok(known.clone());
         }
-        let (received, bodies) = (self.received()?, self.body_hashes().await?);
-        let authenticator = self.authenticator()?;
-        let result = match parsed(&received, &bodies) {
-            Some(message) => {
-                let verified = self.in_time(authenticator.verify_arc(&message)).await;
-                dkim::arc(&message, verified.as_ref())
-            }
-            None => ArcResult { code: ResultCode::None, sets: 0, domain: None },
-        };
+        let (received, bodies, facts) = (self.received()?, self.body_hashes().await?, self.usable()?);
+        let fields = Fields::of(received.raw_fields());
+        let verified = self.in_time(arc::verify(&fields, &bodies, &dns(&facts), now_s())).await;
+        let result = verified.unwrap_or_else(|| arc::unknown(&fields));
         self.findings()?.arc = Some(result.clone());
         Ok(result)
     }
@@ -214,16 +193,16 @@ impl State {
             return Ok(known.clone());
         }
         let received = self.received()?;
-        let (spf, dkim) = (self.find_spf().await?, self.find_dkim().await?);
-        let authenticator = self.authenticator()?;
-        let author = dmarc::author(&received);
+        let (spf, dkim, facts) = (self.find_spf().await?, self.find_dkim().await?, self.usable()?);
+        let author = dmarc::author(&Fields::of(received.raw_fields()));
         let result = match &author {
             dmarc::Author::Domain(domain) => {
-                let evaluated = self.in_time(dmarc::evaluate(&authenticator, domain, &spf, &dkim)).await;
+                let evaluated = self.in_time(dmarc::evaluate(&dns(&facts), domain, &spf, &dkim)).await;
                 evaluated.unwrap_or_else(|| dmarc::without_policy(ResultCode::Temperror, domain))
             }
             dmarc::Author::Nobody => dmarc::without_policy(ResultCode::None, ""),
             dmarc::Author::Several => dmarc::without_policy(ResultCode::Permerror, ""),
+            dmarc::Author::Unknown => dmarc::without_policy(ResultCode::Temperror, ""),
         };
         self.findings()?.dmarc = Some(result.clone());
         Ok(result)
@@ -307,56 +286,38 @@ pub(crate) fn edit_error(error: EditError) -> ServiceError {
     }
 }
 
-/// The header section taken apart; none if there is no field at all.
-fn header_section(received: &Received) -> Option<AuthenticatedMessage<'_>> {
-    catch_unwind(|| AuthenticatedMessage::parse(received.header())).unwrap_or_else(|_| {
-        tracing::error!("the parser of header sections has panicked");
-        None
-    })
+/// The DNS, with the places of one plugin: each look-up has its own.
+fn dns(facts: &Facts) -> spf::Dns<'_> {
+    spf::Dns { resolver: &facts.resolver, places: &facts.lookups }
 }
 
-/// Awaits what mail-auth makes of fields and records of others. It is not written to withstand all of them: where it panics, nothing is
-/// known of this message, and the session goes on.
-async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    // Nothing of it is looked at after a panic: it is not polled again, and what it has borrowed is only read.
-    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Some),
-        Err(_) => {
-            tracing::error!("the verification of a message has panicked");
-            Poll::Ready(None)
-        }
-    })
-    .await
+/// Seconds since 1970.
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// The header section taken apart, with hashes of a body that is not at hand. None if there is no field at all.
-fn parsed<'a>(received: &'a Received, bodies: &[Hashed]) -> Option<AuthenticatedMessage<'a>> {
-    let mut message = header_section(received)?;
-    message.dkim_headers.truncate(MAX_SIGNATURES);
-    effort::bound(&mut message);
-    for (form, algorithm, length, hash) in &mut message.body_hashes {
-        let of_it = |(f, a, l, _): &&Hashed| (*f, *a, *l) == (*form, *algorithm, *length);
-        *hash = bodies.iter().find(of_it).map(|(_, _, _, hash)| hash.clone()).unwrap_or_default();
-    }
-    Some(message)
+/// What a library makes of octets of others. It is not written to withstand all of them: where it panics the answer is none, which
+/// callers must not take for "there is nothing".
+fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
+    // Nothing of it is looked at after a panic, and what it has borrowed is only read.
+    catch_unwind(AssertUnwindSafe(work)).inspect_err(|_| tracing::error!("a parser has panicked")).ok()
 }
 
-/// The hashes of the body that the signatures ask for. Blocks on the disk. None for SHA-1: rsa-sha1 is not to be verified (RFC 8301
-/// section 3.1), and none for signatures that leave a part of the body open (`l=`).
+/// The hashes of the body that the signatures ask for. Blocks on the disk.
 fn hashed(received: &Received) -> std::io::Result<Vec<Hashed>> {
-    let Some(message) = header_section(received) else { return Ok(Vec::new()) };
-    let asked = [Canonicalization::Relaxed, Canonicalization::Simple]
-        .into_iter()
-        .filter(|form| message.body_hashes.iter().any(|(f, a, l, _)| (f, *a, *l) == (form, HashAlgorithm::Sha256, 0)));
-    let forms: Vec<_> = asked.collect();
+    let fields = Fields::of(received.raw_fields());
+    let form = |value: &[u8]| Some(Cover::parse(&Tags::parse(value)?).ok()?.body);
+    let asked: Vec<_> =
+        dkim::signatures(&fields).chain(arc::signatures(&fields)).filter_map(|field| form(field.value)).collect();
+    let forms = [Canonicalization::Relaxed, Canonicalization::Simple].into_iter().filter(|form| asked.contains(form));
+    let forms: Vec<_> = forms.collect();
     if forms.is_empty() {
         return Ok(Vec::new());
     }
     let mut hashes = BodyHashes(forms.iter().map(|form| BodyHash::new(*form)).collect());
     received.write_body_to(&mut hashes)?;
     let hashes = hashes.0.into_iter().map(BodyHash::finish);
-    Ok(forms.into_iter().zip(hashes).map(|(form, hash)| (form, HashAlgorithm::Sha256, 0, hash)).collect())
+    Ok(forms.into_iter().zip(hashes).collect())
 }
 
 const FIELD: &str = "Authentication-Results";
@@ -366,16 +327,55 @@ const MAX_SIGNATURES: usize = 10;
 
 #[cfg(test)]
 mod tests {
-    use super::contained;
+    use std::net::IpAddr;
 
-    #[tokio::test]
-    async fn a_panic_is_contained() {
-        assert_eq!(contained(async { 1 }).await, Some(1));
-        let panics = async {
-            tokio::task::yield_now().await;
-            let shift = std::hint::black_box(40_u32);
-            1_u32.checked_shl(shift).expect("a shift that overflows")
-        };
-        assert_eq!(contained(panics).await, None);
+    use hickory_resolver::proto::rr::Name;
+
+    use super::quietly;
+    use super::spf::{Answer, Family, Lookups, Unanswered};
+
+    /// A DNS of a few records: texts, or `A ADDRESS`, `AAAA ADDRESS`, `MX NAME`, or `SILENT`, where no server answers.
+    pub(super) struct Answers(Vec<(String, String)>);
+
+    impl Answers {
+        pub(super) fn of(records: &[(&str, &str)]) -> Self {
+            Self(records.iter().map(|(name, value)| (format!("{name}."), (*value).to_owned())).collect())
+        }
+
+        fn at(&self, name: &Name) -> Answer<&str> {
+            let name = name.to_string();
+            let found: Vec<&str> = self.0.iter().filter(|(known, _)| *known == name).map(|(_, v)| v.as_str()).collect();
+            if found.contains(&"SILENT") { Err(Unanswered) } else { Ok(found) }
+        }
+    }
+
+    impl Lookups for Answers {
+        async fn texts(&self, name: &Name) -> Answer<Vec<u8>> {
+            let is_text = |value: &&str| !["A ", "AAAA ", "MX "].iter().any(|kind| value.starts_with(kind));
+            Ok(self.at(name)?.into_iter().filter(is_text).map(|text| text.as_bytes().to_vec()).collect())
+        }
+
+        async fn addresses(&self, name: &Name, family: Family) -> Answer<IpAddr> {
+            let kind = match family {
+                Family::V4 => "A ",
+                Family::V6 => "AAAA ",
+            };
+            Ok(self.at(name)?.into_iter().filter_map(|value| value.strip_prefix(kind)?.parse().ok()).collect())
+        }
+
+        async fn exchanges(&self, name: &Name) -> Answer<Name> {
+            Ok(self.at(name)?.into_iter().filter_map(|value| value.strip_prefix("MX ")?.parse().ok()).collect())
+        }
+
+        async fn pointers(&self, _address: IpAddr) -> Answer<Name> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_contained() {
+        assert_eq!(quietly(|| 1), Some(1));
+        let shift = std::hint::black_box(40_u32);
+        assert_eq!(quietly(|| 1_u32.checked_shl(shift).expect("a shift that overflows")), None);
     }
 }

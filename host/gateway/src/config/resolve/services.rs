@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Resolver;
 use crate::config::Grant;
-use crate::config::dns::DkimKey;
+use crate::config::dns::{DkimKey, KeySource};
 use crate::config::grant::http::{HttpGrant, SecretsGrant};
 use crate::config::grant::storage::{KeyValue, KeyValueSettings};
 use crate::config::grant::wasi::{self, Directory};
@@ -267,7 +267,12 @@ impl Resolver<'_> {
         for (setting, message) in key.problems() {
             self.wrong(&path!["dkim-key", name, setting], message);
         }
-        key.key = self.origins.directory(&path!["dkim-key", name, "key"]).join(&key.key);
+        match &mut key.key {
+            KeySource::File(file) => *file = self.origins.directory(&path!["dkim-key", name, "key"]).join(&file),
+            KeySource::Secret(source) => {
+                self.known("secret", &source.secret, &path!["dkim-key", name, "key", "secret"]);
+            }
+        }
         key
     }
 }

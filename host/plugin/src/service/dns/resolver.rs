@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
-use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RecordType};
-use mail_auth::MessageAuthenticator;
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -105,17 +103,17 @@ impl Resolver {
         plugin: &Semaphore,
         name: &Name,
         kind: RecordType,
-    ) -> Result<Option<Lookup>, LookupError> {
+    ) -> Result<Vec<Record>, LookupError> {
         let hickory = self.hickory.as_ref().map_err(|why| LookupError::Unavailable(why.clone()))?;
         let _places = self.place(plugin).await;
         match timeout(self.patience, hickory.lookup(name.clone(), kind)).await {
-            Ok(Ok(lookup)) => Ok(Some(lookup)),
+            Ok(Ok(lookup)) => Ok(asked_for(name, kind, lookup.answers())),
             Ok(Err(NetError::Dns(DnsError::NoRecordsFound(none)))) => {
                 let code = none.response_code;
                 if code == ResponseCode::NXDomain {
                     Err(LookupError::NoSuchName)
                 } else if code == ResponseCode::NoError {
-                    Ok(None)
+                    Ok(Vec::new())
                 } else {
                     Err(LookupError::Unavailable(format!("{name}: {code}")))
                 }
@@ -129,11 +127,32 @@ impl Resolver {
     pub(crate) fn usable(&self) -> Result<(), String> {
         self.hickory.as_ref().map(|_| ()).map_err(Clone::clone)
     }
+}
 
-    /// The same resolver and cache for DKIM, DMARC and ARC.
-    pub(crate) fn authenticator(&self) -> Result<MessageAuthenticator, String> {
-        self.hickory.clone().map(MessageAuthenticator)
+/// The records of an answer that are of this name, or of one that it is an alias of: others may stand beside them, whoever has put them there.
+fn asked_for(name: &Name, kind: RecordType, answers: &[Record]) -> Vec<Record> {
+    let mut owner = name;
+    if !answers.iter().any(|record| record.name == *name) {
+        // Hickory has followed aliases to a name that was in its cache, and leaves them out then.
+        let Some(first) = answers.iter().find(|record| record.record_type() == kind) else { return Vec::new() };
+        owner = &first.name;
     }
+    for _ in 0..MAX_ALIASES {
+        let of_owner = || answers.iter().filter(|record| record.name == *owner);
+        let found: Vec<Record> = of_owner().filter(|record| record.record_type() == kind).cloned().collect();
+        if !found.is_empty() {
+            return found;
+        }
+        let alias = of_owner().find_map(|record| match &record.data {
+            RData::CNAME(target) => Some(&target.0),
+            _ => None,
+        });
+        match alias {
+            Some(target) => owner = target,
+            None => break,
+        }
+    }
+    Vec::new()
 }
 
 fn resolver(config: &DnsConfig) -> Result<TokioResolver, NetError> {
@@ -175,5 +194,7 @@ fn no_tls() -> rustls::ClientConfig {
         .with_no_client_auth()
 }
 
+/// Aliases of aliases that are followed in one answer.
+const MAX_ALIASES: usize = 16;
 /// Servers that one look-up may wait for.
 const MAX_SERVERS: usize = 3;

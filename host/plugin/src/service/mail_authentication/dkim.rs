@@ -1,126 +1,98 @@
-//! What mail-auth says of DKIM signatures and ARC chains, in our words.
+//! DKIM signatures (RFC 6376, RFC 8301, RFC 8463), verified. The arithmetic of the keys is mail-auth's.
 
-use mail_auth::common::crypto::Algorithm;
-use mail_auth::dkim::Signature;
-use mail_auth::{ArcOutput, AuthenticatedMessage, DkimOutput, DkimResult as Outcome, Error};
+use super::signature::{Cover, Fields, Flaw, Signature, UNANSWERED, check_times};
+use super::spf::Lookups;
+use super::tags::Tags;
+use super::{Hashed, MAX_SIGNATURES, Signed};
+use crate::bindings::postgate::mail::mail_authentication::{DkimResult, ResultCode};
+use crate::message::RawField;
 
-use super::Signed;
-use crate::bindings::postgate::mail::mail_authentication::{ArcResult, DkimResult, ResultCode};
-use crate::service::signing::base64;
+/// The signatures that are looked at, from the top.
+pub(super) fn signatures<'a>(fields: &Fields<'a>) -> impl Iterator<Item = RawField<'a>> {
+    fields.named(NAME).take(MAX_SIGNATURES)
+}
 
 /// One result for each signature, from the top.
-pub(super) fn signed(message: &AuthenticatedMessage<'_>, outputs: &[DkimOutput<'_>]) -> Vec<Signed> {
-    let all = message.dkim_headers.iter().zip(outputs);
-    all.map(|(header, output)| {
-        let signature = header.header.as_ref().ok();
-        let outdated = signature.is_some_and(|signature| signature.a == Algorithm::RsaSha1);
-        let (code, reason) = if outdated {
-            (ResultCode::Permerror, Some("rsa-sha1 is not acceptable (RFC 8301)".to_owned()))
-        } else {
-            verdict(output.result())
+pub(super) async fn verify(fields: &Fields<'_>, bodies: &[Hashed], dns: &impl Lookups, now_s: u64) -> Vec<Signed> {
+    let mut results = Vec::new();
+    for field in signatures(fields) {
+        let found = match Tags::parse(field.value) {
+            Some(tags) => described(&tags, one(&tags, field, fields, bodies, dns, now_s).await),
+            None => illegible(),
         };
-        described(signature, code, reason)
-    })
-    .collect()
+        results.push(found);
+    }
+    results
 }
 
 /// The results where nothing could be found out in time.
-pub(super) fn unknown(message: &AuthenticatedMessage<'_>) -> Vec<Signed> {
-    let reason = Some("no answer of the DNS in time".to_owned());
-    let all = message.dkim_headers.iter();
-    all.map(|header| described(header.header.as_ref().ok(), ResultCode::Temperror, reason.clone())).collect()
+pub(super) fn unknown(fields: &Fields<'_>) -> Vec<Signed> {
+    let tags = signatures(fields).map(|field| Tags::parse(field.value));
+    tags.map(|tags| tags.map_or_else(illegible, |tags| described(&tags, Err(UNANSWERED)))).collect()
 }
 
-fn described(signature: Option<&Signature>, code: ResultCode, reason: Option<String>) -> Signed {
-    let text = |text: &str| text.chars().take(MAX_TAG_CHARS).collect::<String>();
+async fn one(
+    tags: &Tags<'_>,
+    field: RawField<'_>,
+    fields: &Fields<'_>,
+    bodies: &[Hashed],
+    dns: &impl Lookups,
+    now_s: u64,
+) -> Result<(), Flaw> {
+    if tags.text("v") != "1" {
+        return Err(Flaw::neutral("unknown version"));
+    }
+    let (signature, cover) = (Signature::parse(tags)?, Cover::parse(tags)?);
+    if !cover.names("from") {
+        return Err(Flaw::permanent("From is not signed"));
+    }
+    if tags.of("l").is_some() {
+        return Err(Flaw { code: ResultCode::Policy, reason: "a part of the body is not signed" });
+    }
+    let methods = tags.of("q").unwrap_or(b"dns/txt");
+    if !methods.split(|octet| *octet == b':').any(|method| method.trim_ascii() == b"dns/txt") {
+        return Err(Flaw::neutral("unknown query method"));
+    }
+    let identity = tags.of("i").map(|identity| String::from_utf8_lossy(identity).to_ascii_lowercase());
+    let identity = identity.as_ref().map(|identity| identity.rsplit_once('@').map_or("", |(_, domain)| domain));
+    let is_below = |domain: &str| {
+        domain == signature.domain || domain.strip_suffix(&signature.domain).is_some_and(|rest| rest.ends_with('.'))
+    };
+    if identity.is_some_and(|domain| !is_below(domain)) {
+        return Err(Flaw::permanent("domain mismatch"));
+    }
+    check_times(tags, now_s)?;
+    cover.check_body(bodies)?;
+    let key = signature.key(dns, identity).await?;
+    cover.check_fields(&signature, &key, fields, field)
+}
+
+fn illegible() -> Signed {
+    let reason = Some("not a list of tags".to_owned());
     let result = DkimResult {
-        code,
-        domain: signature.map(|signature| text(&signature.d).to_ascii_lowercase()).unwrap_or_default(),
-        selector: signature.map(|signature| text(&signature.s)).unwrap_or_default(),
-        algorithm: signature.map_or("", |signature| algorithm(signature.a)).to_owned(),
+        code: ResultCode::Neutral,
+        domain: String::new(),
+        selector: String::new(),
+        algorithm: String::new(),
         reason,
     };
-    let begin = signature.map(|signature| base64(signature.b.get(..6).unwrap_or_default())).unwrap_or_default();
+    Signed { result, begin: String::new() }
+}
+
+fn described(tags: &Tags<'_>, outcome: Result<(), Flaw>) -> Signed {
+    let text = |name: &str| tags.text(name).chars().take(MAX_TAG_CHARS).collect::<String>();
+    let (code, reason) = match outcome {
+        Ok(()) => (ResultCode::Pass, None),
+        Err(flaw) => (flaw.code, Some(flaw.reason.to_owned())),
+    };
+    let (domain, algorithm) = (text("d").to_ascii_lowercase(), text("a"));
+    let result = DkimResult { code, domain, selector: text("s"), algorithm, reason };
+    let begin = tags.text("b").chars().filter(|digit| !digit.is_ascii_whitespace()).take(BEGIN_CHARS).collect();
     Signed { result, begin }
 }
 
-fn algorithm(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::RsaSha1 => "rsa-sha1",
-        Algorithm::RsaSha256 => "rsa-sha256",
-        Algorithm::Ed25519Sha256 => "ed25519-sha256",
-    }
-}
-
-/// RFC 8601 section 2.7.1.
-fn verdict(outcome: &Outcome) -> (ResultCode, Option<String>) {
-    match outcome {
-        Outcome::Pass => (ResultCode::Pass, None),
-        Outcome::None => (ResultCode::None, None),
-        Outcome::TempError(error) => (ResultCode::Temperror, Some(reason(error))),
-        Outcome::PermError(error) => (ResultCode::Permerror, Some(reason(error))),
-        Outcome::Fail(error) | Outcome::Neutral(error) => (failure(error), Some(reason(error))),
-    }
-}
-
-/// A signature that can be read and does not hold has failed; one that can't be read proves nothing.
-fn failure(error: &Error) -> ResultCode {
-    match error {
-        Error::FailedBodyHashMatch
-        | Error::FailedVerification
-        | Error::FailedAuidMatch
-        | Error::SignatureExpired
-        | Error::CryptoError(_)
-        | Error::ArcInvalidCV
-        | Error::ArcInvalidInstance(_)
-        | Error::ArcHasHeaderTag
-        | Error::ArcBrokenChain
-        | Error::ArcChainTooLong => ResultCode::Fail,
-        Error::SignatureLength => ResultCode::Policy,
-        Error::RevokedPublicKey | Error::IncompatibleAlgorithms | Error::UnsupportedKeyType => ResultCode::Permerror,
-        Error::ParseError
-        | Error::MissingParameters
-        | Error::NoHeadersFound
-        | Error::Io(_)
-        | Error::Base64
-        | Error::UnsupportedVersion
-        | Error::UnsupportedAlgorithm
-        | Error::UnsupportedCanonicalization
-        | Error::DnsError(_)
-        | Error::DnsRecordNotFound(_)
-        | Error::NotAligned
-        | Error::InvalidRecordType => ResultCode::Neutral,
-    }
-}
-
-fn reason(error: &Error) -> String {
-    // Longer words of libraries and servers are for nobody's field.
-    let text = if matches!(error, Error::DnsError(_)) {
-        "no answer of the DNS".to_owned()
-    } else if matches!(error, Error::CryptoError(_)) {
-        "signature did not verify".to_owned()
-    } else {
-        error.to_string()
-    };
-    text.chars().filter(|character| matches!(character, ' '..='~')).take(MAX_REASON_CHARS).collect()
-}
-
-/// The chain of ARC sets. A chain has passed or failed (RFC 8617 section 5.2), unless the DNS keeps us from knowing.
-pub(super) fn arc(message: &AuthenticatedMessage<'_>, output: Option<&ArcOutput<'_>>) -> ArcResult {
-    let fields = message.as_headers.len().max(message.ams_headers.len()).max(message.aar_headers.len());
-    let domain = output.and_then(|output| output.sets().last()).map(|set| set.seal.header.d.to_ascii_lowercase());
-    let code = match output.map(ArcOutput::result) {
-        // Fields without a whole set among them are no chain that could be vouched for.
-        _ if fields > 0 && message.ams_headers.is_empty() => ResultCode::Fail,
-        None => ResultCode::Temperror,
-        Some(Outcome::Pass) => ResultCode::Pass,
-        Some(Outcome::None) => ResultCode::None,
-        Some(Outcome::TempError(_)) => ResultCode::Temperror,
-        Some(Outcome::PermError(_) | Outcome::Fail(_) | Outcome::Neutral(_)) => ResultCode::Fail,
-    };
-    ArcResult { code, sets: u32::try_from(fields).unwrap_or(u32::MAX), domain }
-}
-
+const NAME: &str = "dkim-signature";
 /// Of a tag's value.
 const MAX_TAG_CHARS: usize = 255;
-const MAX_REASON_CHARS: usize = 100;
+/// Of `b=`, to tell signatures apart (RFC 6008 section 4).
+const BEGIN_CHARS: usize = 8;

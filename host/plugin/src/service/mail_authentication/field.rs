@@ -41,8 +41,7 @@ pub(crate) fn results(hostname: &str, results: &Results) -> String {
     let policy = dmarc.policy.map(|policy| format!(" (p={})", policy_word(policy))).unwrap_or_default();
     let from = if dmarc.domain.is_empty() { String::new() } else { format!(" header.from={}", value(&dmarc.domain)) };
     part(format!("dmarc={}{policy}{from}", word(dmarc.code)));
-    let sealer =
-        arc.domain.as_ref().map(|domain| format!(" header.oldest-pass=0 (as.{}.d={})", arc.sets, comment(domain)));
+    let sealer = arc.domain.as_ref().map(|domain| format!(" (as.{}.d={})", arc.sets, comment(domain)));
     let sealer = sealer.filter(|_| arc.code == ResultCode::Pass).unwrap_or_default();
     part(format!("arc={}{sealer}", word(arc.code)));
     parts.join(";\r\n\t")

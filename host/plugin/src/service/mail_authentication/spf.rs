@@ -15,8 +15,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use self::check::Check;
-pub(super) use self::lookups::Dns;
-use self::lookups::Lookups;
+#[cfg(test)]
+pub(super) use self::lookups::Answer;
+pub(super) use self::lookups::{Dns, Family, Lookups, Unanswered};
 use crate::bindings::postgate::mail::mail_authentication::{ResultCode, SpfResult};
 use crate::bindings::postgate::mail::types::Mailbox;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mail_auth::common::crypto::{Ed25519Key, RsaKey, Sha256, SigningKey};
@@ -42,8 +42,6 @@ pub struct KeyConfig {
     pub selector: String,
     /// How it signs.
     pub algorithm: Algorithm,
-    /// The private key: PKCS #8 in PEM, or PKCS #1 for RSA.
-    pub file: PathBuf,
     /// Names of fields that are signed where they are there.
     pub fields: Vec<String>,
     /// Those among them of which none may be added afterwards.
@@ -97,10 +95,10 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    /// Reads the key's file. Blocks on the disk.
-    pub fn load(config: KeyConfig) -> Result<Self, KeyError> {
-        let read = |source| KeyError::Read { path: config.file.clone(), source };
-        let file = std::fs::File::open(&config.file).map_err(read)?;
+    /// Reads the file of the private key: PKCS #8 in PEM, or PKCS #1 for RSA. Blocks on the disk.
+    pub fn load(config: KeyConfig, path: &Path) -> Result<Self, KeyError> {
+        let read = |source| KeyError::Read { path: path.to_owned(), source };
+        let file = std::fs::File::open(path).map_err(read)?;
         let mode = file.metadata().map_err(read)?.permissions().mode();
         let mut pem = Vec::new();
         file.take(MAX_FILE_BYTES).read_to_end(&mut pem).map_err(read)?;
@@ -257,7 +255,6 @@ mod tests {
             domain: "football.example.com".to_owned(),
             selector: "brisbane".to_owned(),
             algorithm,
-            file: PathBuf::new(),
             fields: Vec::new(),
             oversigned: Vec::new(),
             expires: None,
@@ -278,8 +275,8 @@ mod tests {
     fn other_keys_are_refused() {
         assert!(matches!(Key::from_pem(config(Algorithm::RsaSha256), ED25519.as_bytes()), Err(KeyError::Kind { .. })));
         assert!(matches!(Key::from_pem(config(Algorithm::RsaSha256), b"no key"), Err(KeyError::Pem)));
-        let config = KeyConfig { file: PathBuf::from("/nowhere/key.pem"), ..config(Algorithm::RsaSha256) };
-        assert!(matches!(Key::load(config), Err(KeyError::Read { .. })));
+        let missing = Key::load(config(Algorithm::RsaSha256), Path::new("/nowhere/key.pem"));
+        assert!(matches!(missing, Err(KeyError::Read { .. })));
     }
 
     #[test]

@@ -41,8 +41,8 @@ pub(in super::super) struct Dns<'a> {
 impl Dns<'_> {
     async fn look_up<T>(&self, name: &Name, kind: RecordType, take: impl Fn(&RData) -> Option<T> + Send) -> Answer<T> {
         match self.resolver.look_up(self.places, name, kind).await {
-            Ok(Some(lookup)) => Ok(lookup.answers().iter().filter_map(|record| take(&record.data)).collect()),
-            Ok(None) | Err(LookupError::NoSuchName) => Ok(Vec::new()),
+            Ok(records) => Ok(records.iter().filter_map(|record| take(&record.data)).collect()),
+            Err(LookupError::NoSuchName) => Ok(Vec::new()),
             Err(LookupError::Unavailable(_)) => Err(Unanswered),
         }
     }
