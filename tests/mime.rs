@@ -110,6 +110,70 @@ fn parts_that_nobody_can_count() {
     assert!(reply.contains("PartError::TooComplex; EditError::Invalid"), "{reply}");
 }
 
+/// Messages made to cost much end with a typed error to who asks for their parts, and in a refusal by who has to look into them.
+#[test]
+fn bombs_are_told_to_guests() {
+    let gateway = gateway("[\"policy\", \"mime\"]", &with_config("policy", "attachment-policy", ""));
+    let alone = one_chain("[\"mime\"]", &plugin("mime", "mime", "[]"));
+    let alone = Gateway::start(&alone);
+    let nested: String =
+        (0..10_000).map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n")).collect();
+    let within = format!("Content-Type: message/rfc822\r\n\r\n{}", "X: y\r\n".repeat(1_700_000));
+    let empty = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", "--b\r\n\r\n".repeat(1_000_000));
+    for bomb in [nested, within, empty] {
+        let reply = session(&alone).message("", &["b@example.org"], &format!("Subject: all; text 0\r\n{bomb}"));
+        assert_eq!(reply.matches("PartError::TooComplex").count(), 2, "{reply}");
+        let reply = session(&gateway).message("", &["b@example.org"], &format!("Subject: all\r\n{bomb}"));
+        assert!(reply.starts_with("554 5.6.0 "), "{reply}");
+    }
+    // Encoded words without an end, and base64 that is none: there is an answer.
+    let words = "=?utf-8?B?AAAA"
+        .repeat(100)
+        .as_bytes()
+        .chunks(70)
+        .map(|line| format!("\r\n {}", String::from_utf8_lossy(line)))
+        .collect::<String>();
+    let text = format!(
+        "Subject: field x-words; content 0 0 10\r\nX-Words: x{words}\r\nContent-Transfer-Encoding: base64\r\n\r\n?!TW?!Fu?!"
+    );
+    let reply = session(&alone).message("", &["b@example.org"], &text);
+    assert!(reply.starts_with("550") && reply.ends_with("; Man"), "{reply}");
+}
+
+/// 25 MB pass the plugins that look into messages and edit their header sections, and come out as they went in.
+#[test]
+fn a_large_attachment_passes_whole() {
+    let rules = "rules = [{ name = \"mark\", then = [{ add-field = { name = \"X-Mark\", value = \"yes\" } }] }]";
+    let further = format!(
+        "{}{}",
+        with_config("policy", "attachment-policy", "archives = true"),
+        with_config("rules", "header-rules", rules)
+    );
+    let gateway = gateway("[\"policy\", \"rules\", \"mime\", \"delivery\"]", &further);
+    let mut state = 7_u32;
+    let mut line = || {
+        let letters = (0..76).map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            char::from(ALPHABET[(state >> 26) as usize])
+        });
+        letters.collect::<String>() + "\r\n"
+    };
+    let large: String = (0..320_000).map(|_| line()).collect();
+    let begin = "Subject: sum; all; keep\r\nContent-Type: multipart/mixed; boundary=b\r\n";
+    let body = format!(
+        "\r\n--b\r\n\r\nhello\r\n--b\r\nContent-Type: image/png\r\nContent-Disposition: attachment; filename=a.png\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\n{large}--b--\r\n"
+    );
+    let reply = session(&gateway).message("", &["b@example.org"], &format!("{begin}{}", body.trim_end()));
+    assert!(reply.starts_with("250 "), "{reply}");
+    let message = &gateway.messages("mail/example.org/b")[0];
+    let (header, received) = message.split_at(message.len() - body.len());
+    assert!(received == body, "the body is what was sent");
+    assert!(header.ends_with(&format!("\r\nX-Mark: yes\r\n{begin}")), "{header}");
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// A message of 25 MB that three plugins read whole stays in its file: what is held of it is bounded.
 #[test]
 fn a_large_message_is_read_and_edited_in_its_file() {
