@@ -7,8 +7,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use hickory_resolver::lookup::Lookup;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use tokio::sync::Semaphore;
 
 use super::Failed;
@@ -48,8 +47,8 @@ impl Names {
             self.resolver.look_up(lookups, &absolute, RecordType::A),
             self.resolver.look_up(lookups, &absolute, RecordType::AAAA),
         );
-        let addresses = |found: &Result<Option<Lookup>, LookupError>| -> Vec<SocketAddr> {
-            let records = found.as_ref().ok().and_then(Option::as_ref).map(Lookup::answers).unwrap_or_default();
+        let addresses = |found: &Result<Vec<Record>, LookupError>| -> Vec<SocketAddr> {
+            let records = found.as_deref().unwrap_or_default();
             records.iter().filter_map(|record| RData::ip_addr(&record.data)).map(|ip| (ip, port).into()).collect()
         };
         let mut found = [addresses(&v4), addresses(&v6)].concat();
