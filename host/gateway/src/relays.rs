@@ -19,7 +19,10 @@ pub(crate) type Relays = BTreeMap<String, Arc<Relay>>;
 pub(crate) fn load(config: &Config, secrets: &Secrets, problems: &mut Vec<Problem>) -> Relays {
     let mut relays = Relays::new();
     // A secret that could not be read has been told of.
-    let is_complete = |relay: &config::Relay| relay.auth.iter().all(|auth| secrets.contains_key(&auth.password.secret));
+    let is_complete = |relay: &config::Relay| {
+        let mut passwords = relay.auth.iter().filter_map(|auth| auth.password.as_ref());
+        passwords.all(|password| secrets.contains_key(&password.secret))
+    };
     for (name, settings) in config.relays.iter().filter(|(_, settings)| is_complete(settings)) {
         match relay(config, name, settings, secrets) {
             Ok(relay) => {

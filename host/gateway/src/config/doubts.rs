@@ -2,7 +2,7 @@
 
 use postgate_smtp::{Extension, Extensions, Mechanism};
 
-use super::{Config, Grant, Listener, MountTarget, Problem};
+use super::{Config, Grant, KeySource, Listener, MountTarget, Problem};
 
 impl Config {
     /// All doubts: unused parts, then settings without effect.
@@ -42,8 +42,9 @@ impl Config {
             part("dkim-key", key, granted(&is_it), "no plugin is granted it");
         }
         for secret in self.secrets.keys() {
-            let is_used = granted(&|grant| is_of_secret(grant, secret)) || self.is_password(secret);
-            part("secret", secret, is_used, "no plugin is granted it, and no relay asks for it");
+            let is_used =
+                granted(&|grant| is_of_secret(grant, secret)) || self.is_password(secret) || self.is_key(secret);
+            part("secret", secret, is_used, "no plugin is granted it, and no relay or key asks for it");
         }
         unused
     }
@@ -55,6 +56,10 @@ impl Config {
     fn is_mounted(&self, plugin: &str) -> bool {
         let mut mounts = self.http.values().flat_map(|http| &http.mounts);
         mounts.any(|mount| matches!(&mount.target, MountTarget::Plugin(mounted) if mounted == plugin))
+    }
+
+    fn is_key(&self, secret: &str) -> bool {
+        self.dkim_keys.values().any(|key| matches!(&key.key, KeySource::Secret(source) if source.secret == secret))
     }
 
     fn is_password(&self, secret: &str) -> bool {

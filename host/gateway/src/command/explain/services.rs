@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::super::table::table;
 use super::or_dash;
 use crate::config::{
-    Config, Count, DkimKey, Grant, HttpListener, Mount, MountTarget, Period, Plugin, Protocol, Relay, RelayTls, Size,
+    Config, Count, DkimKey, Grant, HttpListener, KeySource, Mount, MountTarget, Period, Plugin, Protocol, Relay,
+    RelayTls, Size,
 };
 
 /// What plugins are given, of which the configuration has tables or files.
@@ -45,7 +46,7 @@ struct KeyPart<'a> {
     name: &'a str,
     domain: &'a str,
     selector: &'a str,
-    file: &'a Path,
+    key: &'a KeySource,
     plugins: Vec<&'a str>,
 }
 
@@ -70,7 +71,7 @@ impl<'a> Services<'a> {
         let keys = config.dkim_keys.iter().map(|(name, settings)| {
             let is_it = |grant: &Grant| matches!(grant, Grant::Signing(keys) if keys.contains(name));
             let DkimKey { domain, selector, key, .. } = settings;
-            KeyPart { name, domain: domain.as_str(), selector, file: key, plugins: holders(&is_it) }
+            KeyPart { name, domain: domain.as_str(), selector, key, plugins: holders(&is_it) }
         });
         let http = config.http.iter().filter(|_| everything).map(|(name, settings)| HttpPart { name, settings });
         Self {
@@ -114,10 +115,13 @@ impl<'a> Services<'a> {
     }
 
     fn keys(&self) -> String {
-        let title = ["DKIM key", "domain", "selector", "file", "plugins"];
+        let title = ["DKIM key", "domain", "selector", "key", "plugins"];
         let rows = self.keys.iter().map(|key| {
-            let file = key.file.display().to_string();
-            [key.name.to_owned(), key.domain.to_owned(), key.selector.to_owned(), file, list(&key.plugins)]
+            let source = match key.key {
+                KeySource::File(file) => file.display().to_string(),
+                KeySource::Secret(source) => format!("secret {}", source.secret),
+            };
+            [key.name.to_owned(), key.domain.to_owned(), key.selector.to_owned(), source, list(&key.plugins)]
         });
         titled(title, rows)
     }

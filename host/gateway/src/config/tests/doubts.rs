@@ -42,7 +42,7 @@ fn what_nobody_uses_is_found() {
     let expected = [
         "relay \"spare\" is unused: no plugin is granted it",
         "dkim-key \"spare\" is unused: no plugin is granted it",
-        "secret \"spare\" is unused: no plugin is granted it, and no relay asks for it",
+        "secret \"spare\" is unused: no plugin is granted it, and no relay or key asks for it",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {
