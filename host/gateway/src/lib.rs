@@ -20,6 +20,7 @@ mod into;
 mod proxy;
 mod quarantine;
 mod received;
+mod rehearsal;
 mod relays;
 mod secrets;
 pub mod server;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use postgate_plugin::{Place, Relay, RelayConfig, RelayError, RelayTls};
+use postgate_plugin::{Place, Relay, RelayConfig, RelayError, RelayTls, Stubs};
 use postgate_smtp::client::{self, Credentials, Patience};
 use postgate_smtp::{Mechanism, Protocol};
 
@@ -16,11 +16,20 @@ use crate::tls::read_chain;
 pub(crate) type Relays = BTreeMap<String, Arc<Relay>>;
 
 /// All relays; what is wrong with one is added to the problems.
-pub(crate) fn load(config: &Config, secrets: &Secrets, problems: &mut Vec<Problem>) -> Relays {
+pub(crate) fn load(
+    config: &Config,
+    secrets: &Secrets,
+    rehearsal: Option<&Arc<Stubs>>,
+    problems: &mut Vec<Problem>,
+) -> Relays {
     let mut relays = Relays::new();
     for (name, settings) in &config.relays {
         match relay(config, name, settings, secrets) {
             Ok(relay) => {
+                let relay = match rehearsal {
+                    Some(stubs) => relay.rehearse(stubs.clone()),
+                    None => relay,
+                };
                 relays.insert(name.clone(), Arc::new(relay));
             }
             Err(problem) => problems.push(problem),

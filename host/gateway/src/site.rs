@@ -8,21 +8,22 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use postgate_plugin::secrets::Secret;
 use postgate_plugin::signing::Key;
 use postgate_plugin::{
     Chain, Clock, Engine, EngineConfig, Entry, Hook, LoadError, Plugin, PluginConfig, SettingProblem, StorageError,
-    try_scratch,
+    Stubs, try_scratch,
 };
 use postgate_smtp::{AuthOffer, Extension, Extensions, Mechanisms, TlsOffer};
 
-use crate::chance;
+use crate::chance::Chance;
 use crate::config::{self, Config, Problem, Problems, TlsStart};
 use crate::figures::Figures;
 use crate::guesses::{Guesses, Watch};
 use crate::http::{HttpDoor, Mounted, Observed, Target};
 use crate::into;
 use crate::relays;
-use crate::secrets;
+use crate::secrets::{self, Secrets};
 use crate::stage::House;
 use crate::tls::{self, Finding, Setting, Tls};
 
@@ -48,6 +49,31 @@ pub(crate) struct Door {
     pub(crate) house: Arc<House>,
 }
 
+/// What a rehearsal has in place of the world.
+pub(crate) struct Rehearsal {
+    /// What services answer with.
+    pub(crate) stubs: Arc<Stubs>,
+    /// Secrets by name; others have a value that says what it is.
+    pub(crate) secrets: Secrets,
+}
+
+impl Rehearsal {
+    fn secrets(&self, config: &Config) -> Secrets {
+        let value = |name: &String| {
+            self.secrets.get(name).cloned().unwrap_or_else(|| Secret::new(&format!("the-secret-{name}")))
+        };
+        config.secrets.keys().map(|name| (name.clone(), value(name))).collect()
+    }
+}
+
+/// What the listeners of a site share.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    guesses: &'a Arc<Guesses>,
+    clock: &'a Clock,
+    chance: Chance,
+}
+
 impl Door {
     /// Whether TLS begins with the connection.
     pub(crate) fn begins_with_tls(&self) -> bool {
@@ -63,14 +89,24 @@ impl Site {
 
     /// As `load`, with a clock of its own: tests need not wait for what expires.
     pub async fn load_with(config: &Config, clock: Clock) -> Result<Self, Problems> {
+        Self::load_as(config, clock, None).await
+    }
+
+    /// As `load`, for a rehearsal: services and secrets are its own, and there is no chance.
+    pub(crate) async fn rehearse(config: &Config, clock: Clock, rehearsal: &Rehearsal) -> Result<Self, Problems> {
+        Self::load_as(config, clock, Some(rehearsal)).await
+    }
+
+    async fn load_as(config: &Config, clock: Clock, rehearsal: Option<&Rehearsal>) -> Result<Self, Problems> {
         let mut problems = directories(config);
         let engine = Engine::new(&EngineConfig {
             instances: config.engine.instances.number(),
             memory_bytes: config.engine.memory_max.octets(),
             cache: Some(config.cache_dir.clone()),
             password_workers: config.password_workers.number(),
-            clock,
+            clock: clock.clone(),
             dns: into::dns(&config.dns),
+            rehearsal: rehearsal.map(|rehearsal| rehearsal.stubs.clone()),
         });
         let engine = match engine {
             Ok(engine) => engine,
@@ -79,11 +115,15 @@ impl Site {
                 return Err(Problems::new(problems));
             }
         };
-        let secrets = secrets::read(config, &mut problems);
+        let secrets = match rehearsal {
+            Some(rehearsal) => rehearsal.secrets(config),
+            None => secrets::read(config, &mut problems),
+        };
         if !problems.is_empty() {
             return Err(Problems::new(problems));
         }
-        let relays = relays::load(config, &secrets, &mut problems);
+        let stubs = rehearsal.map(|rehearsal| &rehearsal.stubs);
+        let relays = relays::load(config, &secrets, stubs, &mut problems);
         let (keys, exposed) = keys(config, &mut problems);
         let given = into::Given { relays: &relays, secrets: &secrets, keys: &keys };
         let mut plugins = BTreeMap::new();
@@ -118,11 +158,13 @@ impl Site {
             return Err(Problems::new(problems));
         }
         let guesses = Arc::new(Guesses::default());
+        let chance = if rehearsal.is_some() { Chance::None } else { Chance::System };
         let doors: Vec<Door> = config
             .listeners
             .iter()
             .filter_map(|(name, listener)| {
-                Some(door(name, config, listener, chains.get(&listener.chain)?, tls.remove(name), &guesses))
+                let shared = Shared { guesses: &guesses, clock: &clock, chance };
+                Some(door(name, config, listener, chains.get(&listener.chain)?, tls.remove(name), shared))
             })
             .collect();
         let http = mounted(config, &plugins, &doors)?;
@@ -279,7 +321,7 @@ fn door(
     listener: &config::Listener,
     chain: &Arc<Chain>,
     tls: Option<Arc<Tls>>,
-    guesses: &Arc<Guesses>,
+    shared: Shared<'_>,
 ) -> Door {
     let hostname = listener.hostname.as_str();
     let mut smtp = postgate_smtp::Config::new(hostname.parse().expect("invariant: a host name is a domain"));
@@ -301,7 +343,7 @@ fn door(
     if chain.hooks().contains(Hook::Authenticate) {
         smtp.auth = AuthOffer {
             mechanisms: listener.auth_mechanisms.iter().fold(Mechanisms::default(), |set, name| set.with(name.0)),
-            scram: Some(chance::decoy()),
+            scram: Some(shared.chance.decoy()),
             in_clear: listener.auth_in_clear,
             required: listener.auth_required,
         };
@@ -321,7 +363,9 @@ fn door(
             figures: Arc::new(Figures::new(name.into())),
             scratch: config.data_dir.join(SCRATCH),
             quarantine: config.data_dir.join("quarantine"),
-            watch: Watch::new(guesses.clone(), &listener.limits),
+            watch: Watch::new(shared.guesses.clone(), &listener.limits),
+            clock: shared.clock.clone(),
+            chance: shared.chance,
         }),
         smtp: Arc::new(smtp),
     }

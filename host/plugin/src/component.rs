@@ -225,6 +225,7 @@ impl Plugin {
         let incoming = answers.then(|| GuestIndices::new(&pre)).transpose().map_err(compile)?;
         let http = config.grants.http.as_ref().map(|grant| Client::new(grant, engine.name_lookups().clone()));
         let http = http.transpose().map_err(LoadError::Http)?;
+        let http = http.map(|client| client.rehearse(engine.rehearsal().cloned()));
         let plugin = Arc::new(Self {
             facts: Arc::new(Facts {
                 name: config.name,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::bindings::Everything;
 use crate::cache::{Cache, CacheError};
@@ -19,6 +19,7 @@ use crate::service::metrics::Registry;
 use crate::service::passwords::Verifier;
 use crate::service::storage::Storage;
 use crate::state::State;
+use crate::stubs::Stubs;
 
 /// The engine's own settings.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct EngineConfig {
     pub clock: Clock,
     /// Where names are looked up.
     pub dns: DnsConfig,
+    /// In a rehearsal: what services answer with. Backtraces then also tell lines of source code, where a component has them.
+    pub rehearsal: Option<Arc<Stubs>>,
 }
 
 impl Default for EngineConfig {
@@ -46,6 +49,7 @@ impl Default for EngineConfig {
             password_workers: 2,
             clock: Clock::default(),
             dns: DnsConfig::default(),
+            rehearsal: None,
         }
     }
 }
@@ -68,6 +72,7 @@ struct Parts {
     name_lookups: Arc<Semaphore>,
     metrics: Arc<Registry>,
     memory_bytes: usize,
+    rehearsal: Option<Arc<Stubs>>,
 }
 
 /// Why there is no engine.
@@ -100,7 +105,10 @@ impl Engine {
             pulse,
             cache,
             passwords: Arc::new(Verifier::new(config.password_workers)),
-            resolver: Arc::new(Resolver::new(&config.dns)),
+            resolver: Arc::new(match &config.rehearsal {
+                Some(stubs) => Resolver::rehearsed(&config.dns, stubs.clone()),
+                None => Resolver::new(&config.dns),
+            }),
             places: Places::new(config.instances),
             disk: Arc::new(Semaphore::new(DISK_WORKERS)),
             storage: Arc::default(),
@@ -108,6 +116,7 @@ impl Engine {
             metrics: Arc::new(Registry::new()),
             name_lookups: Arc::new(Semaphore::new(NAME_LOOKUPS)),
             memory_bytes: config.memory_bytes,
+            rehearsal: config.rehearsal.clone(),
             wasmtime,
         })))
     }
@@ -165,6 +174,11 @@ impl Engine {
         &self.0.metrics
     }
 
+    /// What services answer with in a rehearsal.
+    pub(crate) fn rehearsal(&self) -> Option<&Arc<Stubs>> {
+        self.0.rehearsal.as_ref()
+    }
+
     /// The most that a plugin's memory limit may be.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.0.memory_bytes
@@ -183,6 +197,10 @@ fn settings(config: &EngineConfig) -> Config {
         .relaxed_simd_deterministic(true)
         .cranelift_nan_canonicalization(true)
         .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES))
+        .wasm_backtrace_details(match config.rehearsal {
+            Some(_) => WasmBacktraceDetails::Enable,
+            None => WasmBacktraceDetails::Disable,
+        })
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
     settings
 }

@@ -22,6 +22,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::stubs::Stubs;
 use connection::{Connection, Trouble};
 pub use content::Content;
 pub use tls::RelayError;
@@ -83,6 +84,8 @@ pub struct Relay {
     layer: Option<tls::Layer>,
     places: Semaphore,
     idle: Mutex<VecDeque<Connection>>,
+    /// Who answers in a rehearsal.
+    stubs: Option<Arc<Stubs>>,
 }
 
 impl Relay {
@@ -99,7 +102,12 @@ impl Relay {
         client.tls = tls::wish(config.tls);
         client.secrets_in_clear = config.tls == RelayTls::None;
         let places = Semaphore::new(config.connections.clamp(1, Semaphore::MAX_PERMITS));
-        Ok(Self { client: Arc::new(client), layer, places, idle: Mutex::default(), config })
+        Ok(Self { client: Arc::new(client), layer, places, idle: Mutex::default(), config, stubs: None })
+    }
+
+    /// A relay that is never connected to: a rehearsal answers.
+    pub fn rehearse(self, stubs: Arc<Stubs>) -> Self {
+        Self { stubs: Some(stubs), ..self }
     }
 
     /// Its name in the configuration.
@@ -109,6 +117,9 @@ impl Relay {
 
     /// Hands a message over. One outcome for each recipient, in their order.
     pub async fn submit(&self, envelope: Envelope, content: &Content) -> Vec<Outcome> {
+        if let Some(stubs) = &self.stubs {
+            return stubs.relayed(&self.config.name, envelope.recipients.len());
+        }
         let Ok(Ok(_place)) = timeout(self.config.connect_patience, self.places.acquire()).await else {
             tracing::warn!(relay = self.config.name, "relay has no connection free");
             return deferred(&replies::NEXT_HOP_AWAY, envelope.recipients.len());

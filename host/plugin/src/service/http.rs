@@ -25,6 +25,7 @@ pub(crate) use self::exchange::{Exchange, Failed};
 pub use self::network::Network;
 pub use self::origin::Allowed;
 use super::secrets::Secret;
+use crate::stubs::Stubs;
 pub(crate) use body::{Body, of_message, of_octets};
 
 /// What the operator has granted.
@@ -84,6 +85,8 @@ pub(crate) struct Client {
     idle: Mutex<Vec<Idle>>,
     /// Threads for looking names up; shared by all plugins.
     resolver: Arc<Semaphore>,
+    /// Who answers in a rehearsal.
+    stubs: Option<Arc<Stubs>>,
 }
 
 /// A field that is added to requests.
@@ -104,7 +107,13 @@ impl Client {
             idle: Mutex::default(),
             resolver,
             grant: grant.clone(),
+            stubs: None,
         })
+    }
+
+    /// A client that connects to nobody: a rehearsal answers.
+    pub(crate) fn rehearse(self, stubs: Option<Arc<Stubs>>) -> Self {
+        Self { stubs, ..self }
     }
 
     pub(crate) fn grant(&self) -> &Grant {
