@@ -23,6 +23,7 @@ mod mta_hooks;
 mod patience;
 mod process;
 mod proxy;
+mod rehearsal;
 mod relay;
 mod storage;
 mod stores;

@@ -245,10 +245,8 @@ impl Run {
         let parameters: Vec<_> = recipient.parameters.into_iter().map(Into::into).collect();
         let decision =
             decide!(self, Hook::Recipient, Some(&mailbox), recipient.call_on_recipient(&mailbox, &parameters));
-        let decision = match decision {
-            Decision::Pass if self.stands_in(Hook::Recipient) => Decision::Accept,
-            decided => decided,
-        };
+        let is_taken = decision == Decision::Pass && self.stands_in(Hook::Recipient);
+        let decision = if is_taken { Decision::Accept } else { decision };
         match decision {
             Decision::Accept => {
                 if let Some(transaction) = &mut self.context_mut().transaction {

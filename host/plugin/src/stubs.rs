@@ -45,6 +45,13 @@ enum Records {
     Fails,
 }
 
+/// What the DNS says to somebody who asks for texts.
+pub(crate) enum NameAnswer {
+    These(Vec<Vec<u8>>),
+    None,
+    Fails,
+}
+
 /// What an HTTP server answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpAnswer {
@@ -109,9 +116,9 @@ impl Stubs {
             };
             let found = records.iter().filter(|data| data.record_type() == kind);
             answers.extend(found.map(|data| Record::from_rdata(at.clone(), TTL_S, data.clone())));
-            let alias = records.iter().find_map(|data| match data {
-                RData::CNAME(alias) if answers.is_empty() => Some(alias.0.to_lowercase()),
-                _ => None,
+            let alias = records.iter().filter(|_| answers.is_empty()).find_map(|data| {
+                let RData::CNAME(alias) = data else { return None };
+                Some(alias.0.to_lowercase())
             });
             match alias {
                 Some(alias) => at = alias,
@@ -120,6 +127,51 @@ impl Stubs {
             }
         }
         Err(LookupError::Unavailable(format!("{name}: too many aliases")))
+    }
+
+    /// The names that the test knows, with the last dot.
+    pub(crate) fn names(&self) -> Vec<Box<str>> {
+        self.tables().names.keys().map(|name| name.to_ascii().into_boxed_str()).collect()
+    }
+
+    /// The TXT records of a name.
+    pub(crate) fn texts(&self, name: &str) -> NameAnswer {
+        let Ok(name) = absolute(name) else { return NameAnswer::None };
+        match self.look_up(&name, RecordType::TXT) {
+            Err(LookupError::NoSuchName) | Ok(None) => NameAnswer::None,
+            Err(LookupError::Unavailable(_)) => NameAnswer::Fails,
+            Ok(Some(found)) => {
+                let texts = found.answers().iter().filter_map(|record| {
+                    let RData::TXT(text) = &record.data else { return None };
+                    Some(text.txt_data.concat())
+                });
+                NameAnswer::These(texts.collect())
+            }
+        }
+    }
+
+    /// The addresses of a name.
+    pub(crate) fn addresses(&self, name: &str) -> Vec<IpAddr> {
+        let Ok(name) = absolute(name) else { return Vec::new() };
+        let found = [RecordType::A, RecordType::AAAA].map(|kind| self.look_up(&name, kind).ok().flatten());
+        let records = found.iter().flatten().flat_map(|found| found.answers());
+        records.filter_map(|record| record.data.ip_addr()).collect()
+    }
+
+    /// The addresses that have names.
+    pub(crate) fn pointed(&self) -> Vec<IpAddr> {
+        self.tables().names.keys().filter_map(|name| Some(name.parse_arpa_name().ok()?.addr())).collect()
+    }
+
+    /// The names of an address, with the last dot.
+    pub(crate) fn pointers(&self, address: IpAddr) -> Vec<Box<str>> {
+        let found = self.look_up(&Name::from(address), RecordType::PTR).ok().flatten();
+        let records = found.iter().flat_map(|found| found.answers());
+        let names = records.filter_map(|record| {
+            let RData::PTR(name) = &record.data else { return None };
+            Some(name.0.to_lowercase().to_ascii().into_boxed_str())
+        });
+        names.collect()
     }
 
     /// What is answered to a request; an error is why there is no connection.

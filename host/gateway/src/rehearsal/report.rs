@@ -20,6 +20,7 @@ pub(crate) enum Detail {
 
 /// How many went well.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) struct Summary {
     /// Played.
     pub(crate) dialogues: usize,
@@ -230,6 +231,7 @@ fn json_call(call: &SeenCall) -> JsonCall<'_> {
 /// The last line of JSON.
 pub(crate) fn json_summary(summary: Summary) -> String {
     #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
     struct Last {
         summary: Summary,
     }

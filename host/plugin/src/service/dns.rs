@@ -2,6 +2,7 @@
 //!
 //! Every name is absolute: no search list of the machine's and no hosts file has a say in what a plugin is told.
 
+mod authenticator;
 mod name;
 mod resolver;
 
@@ -10,6 +11,7 @@ use std::net::IpAddr;
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
+pub(crate) use self::authenticator::MessageAuthenticator;
 pub(crate) use self::name::text;
 use self::name::{absolute, listed};
 pub use self::resolver::DnsConfig;

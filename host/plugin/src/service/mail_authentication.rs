@@ -22,12 +22,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use mail_auth::common::crypto::HashAlgorithm;
 use mail_auth::dkim::Canonicalization;
-use mail_auth::{AuthenticatedMessage, IprevResult as Iprev, MessageAuthenticator};
+use mail_auth::{AuthenticatedMessage, IprevResult as Iprev};
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::field::{is_ours, results as results_value};
 use super::ServiceId;
 use super::canonical::{BodyHash, BodyHashes};
+use super::dns::MessageAuthenticator;
 use crate::bindings::postgate::mail::editor::EditError;
 use crate::bindings::postgate::mail::mail_authentication::{
     ArcResult, DkimResult, DmarcResult, Host, IprevResult, ResultCode, SpfResult,

@@ -14,10 +14,10 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RecordType};
-use mail_auth::MessageAuthenticator;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use super::authenticator::MessageAuthenticator;
 use crate::stubs::Stubs;
 
 /// Where names are looked up, and what that may cost.
@@ -144,7 +144,8 @@ impl Resolver {
 
     /// The same resolver and cache for DKIM, DMARC and ARC.
     pub(crate) fn authenticator(&self) -> Result<MessageAuthenticator, String> {
-        self.hickory.clone().map(MessageAuthenticator)
+        let verifier = self.hickory.clone().map(mail_auth::MessageAuthenticator)?;
+        Ok(MessageAuthenticator::new(verifier, self.stubs.clone()))
     }
 }
 

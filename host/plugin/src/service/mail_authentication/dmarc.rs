@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use mail_auth::common::cache::NoCache;
 use mail_auth::dmarc::{Alignment, Dmarc, Policy, Psd};
-use mail_auth::{Error, MessageAuthenticator, Txt};
+use mail_auth::{Error, Txt};
 
 use super::{Signed, header_section};
 use crate::bindings::postgate::mail::mail_authentication::{DmarcPolicy, DmarcResult, ResultCode, SpfResult};
 use crate::message::Received;
+use crate::service::dns::MessageAuthenticator;
 
 /// Who is named in From.
 pub(super) enum Author {
