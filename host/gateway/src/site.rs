@@ -2,20 +2,22 @@
 //!
 //! What can be wrong beyond the text of the file is found here, and told at the line of the setting that is to be changed.
 
+mod rehearsal;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use postgate_plugin::secrets::Secret;
 use postgate_plugin::signing::Key;
 use postgate_plugin::{
     Chain, Clock, Engine, EngineConfig, Entry, Hook, LoadError, Plugin, PluginConfig, SettingProblem, StorageError,
-    Stubs, try_scratch,
+    try_scratch,
 };
 use postgate_smtp::{AuthOffer, Extension, Extensions, Mechanisms, TlsOffer};
 
+pub(crate) use self::rehearsal::Rehearsal;
 use crate::chance::Chance;
 use crate::config::{self, Config, Problem, Problems, TlsStart};
 use crate::figures::Figures;
@@ -23,7 +25,7 @@ use crate::guesses::{Guesses, Watch};
 use crate::http::{HttpDoor, Mounted, Observed, Target};
 use crate::into;
 use crate::relays;
-use crate::secrets::{self, Secrets};
+use crate::secrets;
 use crate::stage::House;
 use crate::tls::{self, Finding, Setting, Tls};
 
@@ -47,23 +49,6 @@ pub(crate) struct Door {
     pub(crate) smtp: Arc<postgate_smtp::Config>,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) house: Arc<House>,
-}
-
-/// What a rehearsal has in place of the world.
-pub(crate) struct Rehearsal {
-    /// What services answer with.
-    pub(crate) stubs: Arc<Stubs>,
-    /// Secrets by name; others have a value that says what it is.
-    pub(crate) secrets: Secrets,
-}
-
-impl Rehearsal {
-    fn secrets(&self, config: &Config) -> Secrets {
-        let value = |name: &String| {
-            self.secrets.get(name).cloned().unwrap_or_else(|| Secret::new(&format!("the-secret-{name}")))
-        };
-        config.secrets.keys().map(|name| (name.clone(), value(name))).collect()
-    }
 }
 
 /// What the listeners of a site share.

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
-use super::{Exit, Failure, Format, format};
+use super::{Exit, Failure, Format, format, inspect};
 use crate::rehearsal::report::{self, Detail, Summary};
 use crate::rehearsal::script::{Script, in_folder};
 use crate::rehearsal::setting::Setting;
@@ -50,7 +50,7 @@ configuration is made that grants it what it imports.
 Where no plugin of the chain has the hook `recipient`, the test accepts every recipient; where none has `deliver`, the test takes the \
 message. That is so in `test` only: `postgate run` refuses a recipient that no plugin accepts, and defers a message that none takes.
 
-Exit codes: 0 all dialogues went as written, 1 one did not, 64 wrong command line, 65 a dialogue can't be understood, 66 a file can't \
+Exit codes: 0 all dialogues went as written, 1 one did not, 64 wrong command line, 65 a dialogue can't be understood or a plugin is none, 66 a file can't \
 be read, 74 output can't be written, 78 the configuration, or a plugin that can't be loaded";
 
 /// What is to be played.
@@ -65,14 +65,13 @@ pub(super) fn test(arguments: &Test) -> Result<String, Failure> {
     }
     loop {
         // A plan that can't be made may be one soon: a folder that has no dialogue yet.
-        let (done, files) = match plan(arguments) {
-            Ok(plan) => (run(arguments, &plan), files(arguments, Some(&plan))),
-            Err(failure) => (Err(failure), files(arguments, None)),
-        };
-        if let Err(failure) = done {
+        let plan = plan(arguments);
+        let files = files(arguments, plan.as_ref().ok());
+        // What changes while dialogues are played is played again.
+        let seen = stamps(&files);
+        if let Err(failure) = plan.and_then(|plan| run(arguments, &plan)) {
             tell(&failure)?;
         }
-        let seen = stamps(&files);
         // What a folder holds is a part of its time stamp.
         while stamps(&files) == seen {
             thread::sleep(LOOK_EVERY);
@@ -138,6 +137,10 @@ fn plan(arguments: &Test) -> Result<Plan, Failure> {
             return Err(Failure::new(Exit::Usage, "one plugin is tested at a time; several are a chain of a --config"));
         }
     };
+    if let Some(component) = &component {
+        let anatomy = postgate_plugin::anatomy(component);
+        anatomy.and_then(|anatomy| postgate_plugin::hooks(&anatomy)).map_err(|error| inspect::failure(&error))?;
+    }
     let here = Path::new(CONFIG);
     let (setting, folder) = match (&arguments.config, component) {
         (Some(file), component) => {

@@ -52,10 +52,12 @@ impl Mismatch {
             Some(Row { kind: Kind::Around, number: Some(number), text })
         };
         rows.extend((first.saturating_sub(AROUND)..first).filter_map(around));
-        // What ends alike is no difference.
+        // What begins and ends alike is no difference.
         let text = |number: usize| script.lines.get(number.saturating_sub(1)).map_or("", String::as_str);
-        let pairs = expected.iter().rev().zip(found.iter().rev());
-        let alike = pairs.take_while(|(number, found)| text(**number) == *found).count();
+        let is_alike = |(number, found): &(&usize, &String)| text(**number) == **found;
+        let front = expected.iter().zip(&found).take_while(is_alike).count();
+        let (expected, found) = (expected.get(front..).unwrap_or_default(), found.get(front..).unwrap_or_default());
+        let alike = expected.iter().rev().zip(found.iter().rev()).take_while(is_alike).count();
         let (unmet, met) = expected.split_at(expected.len() - alike);
         let kept = found.len() - alike;
         rows.extend((first..=last).filter(|number| !met.contains(number)).filter_map(|number| {
@@ -63,11 +65,8 @@ impl Mismatch {
             around(number).map(|row| Row { kind, ..row })
         }));
         let more = kept.saturating_sub(MAX_FOUND);
-        rows.extend(found.into_iter().take(kept.min(MAX_FOUND)).map(|text| Row {
-            kind: Kind::Found,
-            number: None,
-            text,
-        }));
+        let came = found.iter().take(kept.min(MAX_FOUND));
+        rows.extend(came.map(|text| Row { kind: Kind::Found, number: None, text: text.clone() }));
         if more > 0 {
             rows.push(Row { kind: Kind::Found, number: None, text: format!("… {more} more") });
         }

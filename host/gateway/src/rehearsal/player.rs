@@ -117,7 +117,9 @@ impl<'a> Player<'a> {
             Play::Stored(count) => {
                 self.settle().await;
                 let found = self.record.seen().stored;
-                self.holds(step, found == *count, "so many messages were accepted", || vec![format!("stored: {found}")])
+                self.holds(step, found == *count, "another number of messages was accepted", || {
+                    vec![format!("stored: {found}")]
+                })
             }
             Play::Message(octets) => {
                 self.settle().await;

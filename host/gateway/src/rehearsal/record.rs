@@ -10,6 +10,8 @@ use tracing::field::{Field, Visit};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
+use super::client::printable;
+
 /// Everything that was seen; shared by the run, which tells, and by whoever plays the dialogue.
 #[derive(Debug, Default)]
 pub(crate) struct Record(Mutex<Seen>);
@@ -140,7 +142,7 @@ impl fmt::Display for SeenCall {
             let gap = if n > 0 { ", " } else { "" };
             write!(f, "{gap}{word}")?;
             if !detail.is_empty() {
-                write!(f, " {}", detail.escape_debug())?;
+                write!(f, " {}", printable(detail))?;
             }
         }
         Ok(())

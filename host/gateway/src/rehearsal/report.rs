@@ -103,13 +103,23 @@ fn calls(seen: &Seen) -> String {
 
 fn failed(failure: &SeenFailure) -> String {
     let mut text = format!("            on-failure {} is \"{}\"\n", failure.cause, failure.policy);
-    for line in unescaped(&failure.detail).lines().chain(failure.stderr.lines()) {
+    let (detail, stderr) = (told(&failure.detail), unescaped(&failure.stderr));
+    for line in detail.lines().chain(stderr.lines()) {
         let line = line.trim_end();
         if !line.is_empty() {
             let _ = writeln!(text, "            {line}");
         }
     }
     text
+}
+
+/// What happened, and then where: the engine tells it the other way round.
+fn told(detail: &str) -> String {
+    let detail = unescaped(detail);
+    match detail.rsplit_once(": wasm trap: ") {
+        Some((backtrace, why)) => format!("wasm trap: {why}\n{backtrace}"),
+        None => detail,
+    }
 }
 
 /// The log has backtraces in one line; here they have several.
@@ -167,18 +177,18 @@ struct JsonCall<'a> {
     memory_octets: usize,
     time_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<JsonFailure<'a>>,
+    failure: Option<JsonFailure>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     log: Vec<JsonLog<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct JsonFailure<'a> {
+struct JsonFailure {
     cause: &'static str,
     on_failure: &'static str,
     detail: String,
-    stderr: &'a str,
+    stderr: String,
 }
 
 #[derive(Serialize)]
@@ -221,8 +231,8 @@ fn json_call(call: &SeenCall) -> JsonCall<'_> {
         failure: call.failure.as_ref().map(|failure| JsonFailure {
             cause: failure.cause.name(),
             on_failure: failure.policy.name(),
-            detail: unescaped(&failure.detail),
-            stderr: &failure.stderr,
+            detail: told(&failure.detail),
+            stderr: unescaped(&failure.stderr),
         }),
         log: call.log.iter().map(|line| JsonLog { level: &line.level, text: &line.text }).collect(),
     }
