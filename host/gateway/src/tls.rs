@@ -6,6 +6,7 @@
 
 mod certificates;
 mod peer;
+pub(crate) mod rehearsal;
 mod stamp;
 pub(crate) mod watch;
 

@@ -1,6 +1,6 @@
 //! Dialogue files (`tests/dialogues`, whose README describes them): their reader here, and in [`player`] what plays them on a bare session.
 //!
-//! The same files are played over sockets against the gateway, which is why the reader is a part of this crate.
+//! The same files are played over sockets against the gateway, and by `postgate test`, which is why the reader is a part of this crate.
 
 pub mod player;
 

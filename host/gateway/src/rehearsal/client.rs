@@ -1,17 +1,13 @@
 //! The client of a dialogue, at the other end of a connection that is in memory.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use postgate_smtp::dialogue::Expected;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsConnector;
+
+use crate::tls;
 
 /// In clear or below TLS.
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -102,14 +98,7 @@ impl Client {
     /// The handshake. Any certificate will do.
     pub(super) async fn start_tls(&mut self) -> Result<(), String> {
         let stream = self.stream.take().ok_or("the connection is gone")?;
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody(ring::default_provider())))
-            .with_no_client_auth();
-        let name = ServerName::try_from("mx.example.org").map_err(|error| error.to_string())?;
-        let handshake = timeout(PATIENCE, TlsConnector::from(Arc::new(config)).connect(name, stream)).await;
+        let handshake = timeout(PATIENCE, tls::rehearsal::connect(stream)).await;
         let secured = handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         self.stream = Some(Box::new(secured.map_err(|error| error.to_string())?));
         Ok(())
@@ -166,45 +155,6 @@ fn follow(expected: &[Expected], lines: &[String]) -> Followed {
         }
     }
     if at == lines.len() { Followed::Whole(at) } else { Followed::Strayed { expected: expected.len(), line: at } }
-}
-
-/// Believes every certificate: a rehearsal is not about them.
-#[derive(Debug)]
-struct Anybody(CryptoProvider);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 /// Behind so much time of the rehearsal's, in which nobody had anything to do, the server waits.
