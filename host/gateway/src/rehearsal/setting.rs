@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use postgate_plugin::{ServiceId, Source};
@@ -71,8 +72,8 @@ impl Setting {
         ];
         let config = parse(&overrides).map_err(|problems| problems.to_string())?;
         let listener = self.listener(&config, &path)?;
-        if let Some(component) = component {
-            let name = replaced(&config, component)?;
+        let replaced = component.map(|component| replaced(&config, component)).transpose()?;
+        if let (Some(component), Some(name)) = (component, &replaced) {
             let component = absolute(component)?.display().to_string();
             overrides.push(format!("plugin.{name}.component={component:?}"));
         }
@@ -81,6 +82,10 @@ impl Setting {
             parse(&overrides).map_err(|problems| format!("{}:{line}: {problems}", script.path.display()))?;
         }
         let mut config = parse(&overrides).map_err(|problems| problems.to_string())?;
+        if let Some(plugin) = replaced.and_then(|name| config.plugins.get_mut(&name)) {
+            // What is pinned is the other one.
+            plugin.sha256 = None;
+        }
         without_world(&mut config, &listener, folder);
         Ok(config)
     }
@@ -255,8 +260,10 @@ fn cache() -> PathBuf {
     let folder =
         std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).filter(|folder| folder.is_absolute());
     let user = rustix::process::geteuid().as_raw();
-    match folder {
-        Some(folder) => folder.join("postgate"),
+    // What is in it is run: it is nobody else's to write to.
+    let made = |folder: &PathBuf| fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).is_ok();
+    match folder.map(|folder| folder.join("postgate")).filter(made) {
+        Some(folder) => folder,
         None => std::env::temp_dir().join(format!("postgate-{user}")),
     }
 }
