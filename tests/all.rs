@@ -25,6 +25,7 @@ mod mta_hooks;
 mod patience;
 mod process;
 mod proxy;
+mod rehearsal;
 mod relay;
 mod secrets;
 mod ssrf;

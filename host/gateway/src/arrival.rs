@@ -18,6 +18,7 @@ use crate::id;
 use crate::proxy::{self, HeaderError, Origin};
 use crate::site::Door;
 use crate::stage::Stage;
+use crate::stream::Stream;
 use crate::turned_away::TurnedAway;
 
 /// A connection that has been accepted.
@@ -156,6 +157,6 @@ impl Arrival {
         };
         tracing::debug!(session = facts.id, listener = &*door.name, %remote, "session begins");
         let stage = Stage::new(door.house.clone(), Run::new(door.chain.clone(), facts), stop);
-        (Connection::new(stream, door, stage, origin), place)
+        (Connection::new(Stream::Plain(stream), door, stage, origin), place)
     }
 }

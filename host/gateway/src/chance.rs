@@ -5,6 +5,33 @@ use std::sync::LazyLock;
 use postgate_smtp::ScramDecoy;
 use rustix::rand::{GetRandomFlags, getrandom};
 
+/// Where chance comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chance {
+    /// The system.
+    System,
+    /// Nowhere: in a rehearsal everything is the same each time.
+    None,
+}
+
+impl Chance {
+    /// Octets for the nonces of one session.
+    pub(crate) fn seed(self) -> [u8; 32] {
+        match self {
+            Chance::System => seed(),
+            Chance::None => [0; 32],
+        }
+    }
+
+    /// What SCRAM asks of users whom nobody knows.
+    pub(crate) fn decoy(self) -> ScramDecoy {
+        match self {
+            Chance::System => decoy(),
+            Chance::None => ScramDecoy { key: [0; 32], iterations: SCRAM_ITERATIONS, salt_octets: SCRAM_SALT_OCTETS },
+        }
+    }
+}
+
 /// Octets for the nonces of one session.
 pub(crate) fn seed() -> [u8; 32] {
     let mut octets = [0; 32];
@@ -15,7 +42,7 @@ pub(crate) fn seed() -> [u8; 32] {
 }
 
 /// What SCRAM asks of users whom nobody knows: the same for as long as this process lives.
-pub(crate) fn decoy() -> ScramDecoy {
+fn decoy() -> ScramDecoy {
     static KEY: LazyLock<[u8; 32]> = LazyLock::new(seed);
     ScramDecoy { key: *KEY, iterations: SCRAM_ITERATIONS, salt_octets: SCRAM_SALT_OCTETS }
 }

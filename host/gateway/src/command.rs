@@ -1,4 +1,4 @@
-//! The command line: `postgate run|check|explain|inspect|password|dkim-record|reference`.
+//! The command line: `postgate run|check|explain|inspect|test|password|dkim-record|reference`.
 //!
 //! What a command has to say goes to standard output, what went wrong to standard error. Exit codes are those of sysexits:
 //! 64 for a wrong command line, 65 for a file that is no plugin, 66 for one that can't be read, 71 where the system does not
@@ -12,6 +12,7 @@ mod inspect;
 mod password;
 mod run;
 mod table;
+mod test;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -30,7 +31,7 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 64 wrong command line, 65 not a plugin, 66 file can't be read, 71 the system refused, \
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 a dialogue of `test` failed, 64 wrong command line, 65 not a plugin, 66 file can't be read, 71 the system refused, \
                           74 output can't be written, 78 configuration";
 
 #[derive(Debug, Subcommand)]
@@ -58,6 +59,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Plays dialogues against a plugin or a chain, without sockets
+    Test(test::Test),
     /// Makes an argon2id hash of a password read from standard input
     Password {
         /// Keys of SCRAM-SHA-256 instead, which passwords can be verified against too
@@ -94,6 +97,8 @@ impl Settings {
 /// How a command ends, as sysexits counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
+    /// A dialogue of `postgate test` went another way.
+    Failed = 1,
     Usage = 64,
     Data = 65,
     NoInput = 66,
@@ -158,6 +163,7 @@ impl Command {
                 explain::explain(&settings.load()?, listener.as_deref(), format(json))
             }
             Command::Inspect { component, json } => inspect::inspect(&component, format(json)),
+            Command::Test(arguments) => test::test(&arguments),
             Command::Password { scram } => {
                 password::password(if scram { password::Form::Scram } else { password::Form::Argon2id })
             }
@@ -195,7 +201,9 @@ fn written(text: &str) -> ExitCode {
 
 fn failed(failure: &Failure) -> ExitCode {
     // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(io::stderr().lock(), "{}", failure.text);
+    if !failure.text.is_empty() {
+        let _ = writeln!(io::stderr().lock(), "{}", failure.text);
+    }
     ExitCode::from(failure.exit as u8)
 }
 

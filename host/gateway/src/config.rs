@@ -46,6 +46,7 @@ pub use grant::{
 pub use http::{HttpLimits, HttpListener, Mount, MountTarget};
 pub use load::Machine;
 pub use name::Hostname;
+pub(crate) use name::nearest;
 pub use network::Network;
 pub use problem::{Problem, Problems};
 pub use relay::{Relay, RelayAuth, RelayPassword, RelayTls};

@@ -8,18 +8,16 @@ mod patience;
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use postgate_plugin::End;
 use postgate_smtp::{Close, Event, Extension, Late, Mechanism, Session, TlsFacts};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, timeout, timeout_at};
 
 use self::patience::{Patience, Wait};
 use crate::banner;
 use crate::buffer::Buffer;
-use crate::chance;
 use crate::proxy::Origin;
 use crate::site::Door;
 use crate::stage::Stage;
@@ -57,11 +55,11 @@ enum Silence {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, door: Arc<Door>, mut stage: Stage, origin: Origin) -> Self {
+    pub(crate) fn new(stream: Stream, door: Arc<Door>, mut stage: Stage, origin: Origin) -> Self {
         let mut session = Session::new(door.smtp.clone());
         prepare(&mut session, &door, &mut stage, origin);
         let patience = Patience::new(Instant::now());
-        Self { stream: Stream::Plain(stream), door, session, stage, patience, origin }
+        Self { stream, door, session, stage, patience, origin }
     }
 
     /// Serves the client until the session is over. `stop` asks it to come to an end soon.
@@ -118,7 +116,13 @@ impl Connection {
     /// The handshake, after which the stream is another. Where it fails there is no stream any more.
     async fn handshake(&mut self) -> io::Result<TlsFacts> {
         let handshake = match (&self.door.tls, std::mem::replace(&mut self.stream, Stream::Gone)) {
-            (Some(tls), Stream::Plain(stream)) => tls.handshake(stream).await,
+            (Some(tls), Stream::Plain(stream)) => {
+                tls.handshake(stream).await.map(|(stream, peer)| (Stream::Tls(stream), peer))
+            }
+            (Some(tls), Stream::Memory(stream)) => {
+                let secured = Box::pin(tls.handshake(stream)).await;
+                secured.map(|(stream, peer)| (Stream::MemoryTls(stream), peer))
+            }
             (Some(_) | None, _) => Err(io::Error::other("there is no TLS to begin")),
         };
         let session = self.stage.session();
@@ -132,7 +136,7 @@ impl Connection {
                     client = ?facts.client_certificate,
                     "TLS begins"
                 );
-                self.stream = Stream::Tls(stream);
+                self.stream = stream;
                 self.stage.secured(layer);
                 Ok(facts)
             }
@@ -250,7 +254,7 @@ impl Connection {
     /// Works on octets until they are used up, and writes what there is to say.
     async fn work(&mut self, mut input: &[u8]) -> io::Result<Flow> {
         if self.door.smtp.extensions.contains(Extension::FutureRelease) {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let since = self.door.house.clock.time().duration_since(UNIX_EPOCH).unwrap_or_default();
             self.session.set_date(since.as_secs());
         }
         loop {
@@ -348,7 +352,7 @@ fn end(close: Close) -> End {
 fn prepare(session: &mut Session, door: &Door, stage: &mut Stage, origin: Origin) {
     let scram = [Mechanism::ScramSha256, Mechanism::ScramSha256Plus];
     if scram.iter().any(|mechanism| door.smtp.auth.mechanisms.contains(*mechanism)) {
-        session.set_seed(chance::seed());
+        session.set_seed(door.house.chance.seed());
     }
     // Behind a proxy it is the client who must be listed: whom the proxy forwards is not therefore one.
     let remote = stage.session().remote.ip();

@@ -21,6 +21,7 @@ mod keys;
 mod proxy;
 mod quarantine;
 mod received;
+mod rehearsal;
 mod relays;
 mod secrets;
 pub mod server;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use postgate_plugin::{ClientCertificate, Place, Relay, RelayConfig, RelayError, RelayTls};
+use postgate_plugin::{ClientCertificate, Place, Relay, RelayConfig, RelayError, RelayTls, Stubs};
 use postgate_smtp::client::{self, Credentials, Patience};
 use postgate_smtp::{Mechanism, Protocol};
 
@@ -16,7 +16,12 @@ use crate::tls::{read_chain, read_key};
 pub(crate) type Relays = BTreeMap<String, Arc<Relay>>;
 
 /// All relays; what is wrong with one is added to the problems.
-pub(crate) fn load(config: &Config, secrets: &Secrets, problems: &mut Vec<Problem>) -> Relays {
+pub(crate) fn load(
+    config: &Config,
+    secrets: &Secrets,
+    rehearsal: Option<&Arc<Stubs>>,
+    problems: &mut Vec<Problem>,
+) -> Relays {
     let mut relays = Relays::new();
     // A secret that could not be read has been told of.
     let is_complete = |relay: &config::Relay| {
@@ -26,6 +31,10 @@ pub(crate) fn load(config: &Config, secrets: &Secrets, problems: &mut Vec<Proble
     for (name, settings) in config.relays.iter().filter(|(_, settings)| is_complete(settings)) {
         match relay(config, name, settings, secrets) {
             Ok(relay) => {
+                let relay = match rehearsal {
+                    Some(stubs) => relay.rehearse(stubs.clone()),
+                    None => relay,
+                };
                 relays.insert(name.clone(), Arc::new(relay));
             }
             Err(problem) => problems.push(problem),

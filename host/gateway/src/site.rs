@@ -2,6 +2,8 @@
 //!
 //! What can be wrong beyond the text of the file is found here, and told at the line of the setting that is to be changed.
 
+mod rehearsal;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -14,7 +16,8 @@ use postgate_plugin::{
 };
 use postgate_smtp::{AuthOffer, Extension, Extensions, Mechanisms, TlsOffer};
 
-use crate::chance;
+pub(crate) use self::rehearsal::Rehearsal;
+use crate::chance::Chance;
 use crate::config::{self, Config, Problem, Problems, TlsStart};
 use crate::figures::Figures;
 use crate::guesses::{Guesses, Watch};
@@ -48,6 +51,14 @@ pub(crate) struct Door {
     pub(crate) house: Arc<House>,
 }
 
+/// What the listeners of a site share.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    guesses: &'a Arc<Guesses>,
+    clock: &'a Clock,
+    chance: Chance,
+}
+
 impl Door {
     /// Whether TLS begins with the connection.
     pub(crate) fn begins_with_tls(&self) -> bool {
@@ -63,14 +74,24 @@ impl Site {
 
     /// As `load`, with a clock of its own: tests need not wait for what expires.
     pub async fn load_with(config: &Config, clock: Clock) -> Result<Self, Problems> {
+        Self::load_as(config, clock, None).await
+    }
+
+    /// As `load`, for a rehearsal: services and secrets are its own, and there is no chance.
+    pub(crate) async fn rehearse(config: &Config, clock: Clock, rehearsal: &Rehearsal) -> Result<Self, Problems> {
+        Self::load_as(config, clock, Some(rehearsal)).await
+    }
+
+    async fn load_as(config: &Config, clock: Clock, rehearsal: Option<&Rehearsal>) -> Result<Self, Problems> {
         let mut problems = directories(config);
         let engine = Engine::new(&EngineConfig {
             instances: config.engine.instances.number(),
             memory_bytes: config.engine.memory_max.octets(),
             cache: Some(config.cache_dir.clone()),
             password_workers: config.password_workers.number(),
-            clock,
+            clock: clock.clone(),
             dns: into::dns(&config.dns),
+            rehearsal: rehearsal.map(|rehearsal| rehearsal.stubs.clone()),
         });
         let engine = match engine {
             Ok(engine) => engine,
@@ -80,11 +101,15 @@ impl Site {
             }
         };
         let is_without_directories = !problems.is_empty();
-        let secrets = secrets::read(config, &mut problems);
+        let secrets = match rehearsal {
+            Some(rehearsal) => rehearsal.secrets(config),
+            None => secrets::read(config, &mut problems),
+        };
         if is_without_directories {
             return Err(Problems::new(problems));
         }
-        let relays = relays::load(config, &secrets, &mut problems);
+        let stubs = rehearsal.map(|rehearsal| &rehearsal.stubs);
+        let relays = relays::load(config, &secrets, stubs, &mut problems);
         let (keys, exposed) = keys::load(config, &secrets, &mut problems);
         let given = into::Given { relays: &relays, secrets: &secrets, keys: &keys };
         let mut plugins = BTreeMap::new();
@@ -122,11 +147,13 @@ impl Site {
             return Err(Problems::new(problems));
         }
         let guesses = Arc::new(Guesses::default());
+        let chance = if rehearsal.is_some() { Chance::None } else { Chance::System };
         let doors: Vec<Door> = config
             .listeners
             .iter()
             .filter_map(|(name, listener)| {
-                Some(door(name, config, listener, chains.get(&listener.chain)?, tls.remove(name), &guesses))
+                let shared = Shared { guesses: &guesses, clock: &clock, chance };
+                Some(door(name, config, listener, chains.get(&listener.chain)?, tls.remove(name), shared))
             })
             .collect();
         let http = mounted(config, &plugins, &doors, &mut http_tls)?;
@@ -291,7 +318,7 @@ fn door(
     listener: &config::Listener,
     chain: &Arc<Chain>,
     tls: Option<Arc<Tls>>,
-    guesses: &Arc<Guesses>,
+    shared: Shared<'_>,
 ) -> Door {
     let hostname = listener.hostname.as_str();
     let mut smtp = postgate_smtp::Config::new(hostname.parse().expect("invariant: a host name is a domain"));
@@ -313,7 +340,7 @@ fn door(
     if chain.hooks().contains(Hook::Authenticate) {
         smtp.auth = AuthOffer {
             mechanisms: listener.auth_mechanisms.iter().fold(Mechanisms::default(), |set, name| set.with(name.0)),
-            scram: Some(chance::decoy()),
+            scram: Some(shared.chance.decoy()),
             in_clear: listener.auth_in_clear,
             required: listener.auth_required,
         };
@@ -333,7 +360,9 @@ fn door(
             figures: Arc::new(Figures::new(name.into())),
             scratch: config.data_dir.join(SCRATCH),
             quarantine: config.data_dir.join("quarantine"),
-            watch: Watch::new(guesses.clone(), &listener.limits),
+            watch: Watch::new(shared.guesses.clone(), &listener.limits),
+            clock: shared.clock.clone(),
+            chance: shared.chance,
         }),
         smtp: Arc::new(smtp),
     }

@@ -8,17 +8,18 @@ mod replies;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use postgate_plugin::{
-    Authentication, ClientHello, ClientIdentity, Decision, Delivery, End, Event, Fate, Greeting, MessageDecision,
-    MessageError, MessageWriter, Run, SessionFacts, TlsLayer,
+    Authentication, ClientHello, ClientIdentity, Clock, Decision, Delivery, End, Event, Fate, Greeting,
+    MessageDecision, MessageError, MessageWriter, Run, SessionFacts, TlsLayer,
 };
 use postgate_smtp::{Answer, Credentials, Forwarded, Mailbox, Protocol, Question, Recipient, Reply};
 use time::OffsetDateTime;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
+use crate::chance::Chance;
 use crate::figures::{Ended, Figures};
 use crate::guesses::Watch;
 use crate::{id, quarantine, received};
@@ -30,6 +31,10 @@ pub(crate) struct House {
     pub(crate) protocol: Protocol,
     /// What is counted.
     pub(crate) figures: Arc<Figures>,
+    /// The time in Received.
+    pub(crate) clock: Clock,
+    /// What can't be guessed.
+    pub(crate) chance: Chance,
     /// Our name in Received.
     pub(crate) hostname: String,
     /// Where parts of large messages are kept while they are received.
@@ -182,7 +187,7 @@ impl Stage {
         if !is_guess || answer != Answer::AuthenticationFailed {
             return answer;
         }
-        let Some(delay) = self.house.watch.failed(client, Instant::now()) else {
+        let Some(delay) = self.house.watch.failed(client, Instant::now().into_std()) else {
             return Answer::AuthenticationUnavailable;
         };
         if delay > Duration::ZERO {
@@ -199,7 +204,7 @@ impl Stage {
     /// Whether nobody of the client's network can authenticate now.
     fn is_shut(&mut self) -> bool {
         let client = self.run.session().remote.ip();
-        self.house.watch.is_shut(client, Instant::now())
+        self.house.watch.is_shut(client, Instant::now().into_std())
     }
 
     async fn ask_who(&mut self, mechanism: postgate_smtp::Mechanism, credentials: Credentials) -> Answer {
@@ -361,7 +366,7 @@ impl Stage {
         };
         let only = recipients.first().filter(|_| recipients.len() == 1);
         let house = &self.house;
-        let (now, utf8) = (OffsetDateTime::now_utc(), utf8.then_some(received::Utf8));
+        let (now, utf8) = (OffsetDateTime::from(house.clock.time()), utf8.then_some(received::Utf8));
         let trace = received::field(self.run.session(), &house.hostname, &id, only, utf8, now);
         message.set_trace(trace);
         match self.run.message(message).await {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::ready;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
@@ -17,6 +17,9 @@ use crate::buffer::Buffer;
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// Without a socket, in a rehearsal.
+    Memory(DuplexStream),
+    MemoryTls(Box<TlsStream<DuplexStream>>),
     /// In a handshake, or behind one that failed.
     Gone,
 }
@@ -40,17 +43,9 @@ impl Stream {
                     Err(error) => return Err(error),
                 }
             },
-            Self::Tls(stream) => {
-                poll_fn(|context| {
-                    let mut buffer = Buffer::take();
-                    let mut room = ReadBuf::new(buffer.room());
-                    ready!(Pin::new(&mut **stream).poll_read(context, &mut room))?;
-                    let octets = room.filled().len();
-                    buffer.filled(octets);
-                    io::Result::Ok(buffer).into()
-                })
-                .await
-            }
+            Self::Tls(stream) => read(&mut **stream).await,
+            Self::Memory(stream) => read(stream).await,
+            Self::MemoryTls(stream) => read(&mut **stream).await,
             Self::Gone => Ok(Buffer::take()),
         }
     }
@@ -65,6 +60,8 @@ impl Stream {
                 }
             },
             Self::Tls(stream) => poll_fn(|context| Pin::new(&mut **stream).poll_write(context, octets)).await,
+            Self::Memory(stream) => stream.write(octets).await,
+            Self::MemoryTls(stream) => stream.write(octets).await,
             Self::Gone => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
@@ -72,16 +69,20 @@ impl Stream {
     /// Sends what was taken.
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Plain(_) | Self::Gone => Ok(()),
+            Self::Plain(_) | Self::Memory(_) | Self::Gone => Ok(()),
             Self::Tls(stream) => stream.flush().await,
+            Self::MemoryTls(stream) => stream.flush().await,
         }
     }
 
     /// Says close_notify, where that is due and within this time, before the connection is closed. The client may be gone already.
     pub(crate) async fn part(&mut self, patience: Duration) {
         match self {
-            Self::Plain(_) | Self::Gone => {}
+            Self::Plain(_) | Self::Memory(_) | Self::Gone => {}
             Self::Tls(stream) => {
+                let _ = timeout(patience, stream.shutdown()).await;
+            }
+            Self::MemoryTls(stream) => {
                 let _ = timeout(patience, stream.shutdown()).await;
             }
         }
@@ -92,7 +93,22 @@ impl Stream {
         match self {
             Self::Plain(stream) => stream.shutdown().await,
             Self::Tls(stream) => stream.shutdown().await,
+            Self::Memory(stream) => stream.shutdown().await,
+            Self::MemoryTls(stream) => stream.shutdown().await,
             Self::Gone => Ok(()),
         }
     }
+}
+
+/// Waits without a buffer.
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Buffer> {
+    poll_fn(|context| {
+        let mut buffer = Buffer::take();
+        let mut room = ReadBuf::new(buffer.room());
+        ready!(Pin::new(&mut *stream).poll_read(context, &mut room))?;
+        let octets = room.filled().len();
+        buffer.filled(octets);
+        io::Result::Ok(buffer).into()
+    })
+    .await
 }

@@ -6,6 +6,7 @@
 
 mod certificates;
 mod peer;
+pub(crate) mod rehearsal;
 mod stamp;
 pub(crate) mod watch;
 
@@ -18,7 +19,7 @@ use rustls::crypto::ring::{Ticketer, default_provider};
 use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -93,7 +94,10 @@ impl Tls {
     }
 
     /// The handshake, which a client that is slow does not get through.
-    pub(crate) async fn handshake(&self, stream: TcpStream) -> io::Result<(Box<TlsStream<TcpStream>>, Peer)> {
+    pub(crate) async fn handshake<S>(&self, stream: S) -> io::Result<(Box<TlsStream<S>>, Peer)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let config = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
         let handshake = timeout(self.patience, TlsAcceptor::from(config).accept(stream)).await;
         let stream = handshake.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the client took too long"))??;

@@ -4,16 +4,46 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use wasmtime_wasi::HostWallClock;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 
 /// Tells the time. Cheap to clone.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+pub struct Clock {
+    now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    /// Since when a rehearsal's clock goes; none in earnest.
+    rehearsed_since: Option<SystemTime>,
+}
 
 impl Clock {
     /// A clock that shows what the function answers.
     pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        Self { now: Arc::new(now), rehearsed_since: None }
+    }
+
+    /// A clock that shows `begin` now and then goes with the time of the runtime that this is called in, which a rehearsal has paused.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    pub fn rehearsed(begin: SystemTime) -> Self {
+        let (runtime, since) = (Handle::current(), Instant::now());
+        let now = move || {
+            // Also for threads that are none of the runtime's.
+            let _entered = runtime.enter();
+            begin + since.elapsed()
+        };
+        Self { now: Arc::new(now), rehearsed_since: Some(begin) }
+    }
+
+    /// The time of day.
+    pub fn time(&self) -> SystemTime {
+        (self.now)()
+    }
+
+    /// Whether it is that of a rehearsal: what guests see must then be the same each time.
+    pub(crate) fn is_rehearsed(&self) -> bool {
+        self.rehearsed_since.is_some()
     }
 
     /// Milliseconds since 1970.
@@ -22,7 +52,7 @@ impl Clock {
     }
 
     fn since_epoch(&self) -> Duration {
-        (self.0)().duration_since(UNIX_EPOCH).unwrap_or_default()
+        self.time().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 }
 
@@ -46,5 +76,18 @@ impl HostWallClock for Clock {
 
     fn now(&self) -> Duration {
         self.since_epoch()
+    }
+}
+
+/// What guests see by `wasi:clocks/monotonic-clock` in a rehearsal.
+impl HostMonotonicClock for Clock {
+    fn resolution(&self) -> u64 {
+        1_000_000
+    }
+
+    fn now(&self) -> u64 {
+        let since = self.rehearsed_since.unwrap_or(UNIX_EPOCH);
+        let elapsed = self.time().duration_since(since).unwrap_or_default();
+        u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
     }
 }

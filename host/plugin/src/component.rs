@@ -228,6 +228,7 @@ impl Plugin {
         let incoming = answers.then(|| GuestIndices::new(&pre)).transpose().map_err(compile)?;
         let http = config.grants.http.as_ref().map(|grant| Client::new(grant, engine.names().clone()));
         let http = http.transpose().map_err(LoadError::Http)?;
+        let http = http.map(|client| client.rehearse(engine.rehearsal().cloned()));
         let plugin = Arc::new(Self {
             facts: Arc::new(Facts {
                 name: config.name,

@@ -154,6 +154,11 @@ impl Notes {
         self.entries.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// In the order in which they were first left.
+    pub(crate) fn entries(&self) -> &[(String, String)] {
+        &self.entries
+    }
+
     pub(crate) fn set(&mut self, name: String, value: String, limit_bytes: usize) -> Result<(), NoteRefusal> {
         if name.is_empty() || name.len() > MAX_NOTE_NAME_BYTES || value.len() > MAX_NOTE_BYTES {
             return Err(NoteRefusal::TooLong);

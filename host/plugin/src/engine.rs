@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::bindings::Everything;
 use crate::cache::{Cache, CacheError};
@@ -20,6 +20,7 @@ use crate::service::metrics::Registry;
 use crate::service::passwords::Verifier;
 use crate::service::storage::Storage;
 use crate::state::State;
+use crate::stubs::Stubs;
 
 /// The engine's own settings.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct EngineConfig {
     pub clock: Clock,
     /// Where names are looked up.
     pub dns: DnsConfig,
+    /// In a rehearsal: what services answer with. Backtraces then also tell lines of source code, where a component has them.
+    pub rehearsal: Option<Arc<Stubs>>,
 }
 
 impl Default for EngineConfig {
@@ -47,6 +50,7 @@ impl Default for EngineConfig {
             password_workers: 2,
             clock: Clock::default(),
             dns: DnsConfig::default(),
+            rehearsal: None,
         }
     }
 }
@@ -69,6 +73,7 @@ struct Parts {
     names: Arc<Names>,
     metrics: Arc<Registry>,
     memory_bytes: usize,
+    rehearsal: Option<Arc<Stubs>>,
 }
 
 /// Why there is no engine.
@@ -91,7 +96,10 @@ pub enum EngineError {
 impl Engine {
     /// Makes the engine.
     pub fn new(config: &EngineConfig) -> Result<Self, EngineError> {
-        let resolver = Arc::new(Resolver::new(&config.dns));
+        let resolver = Arc::new(match &config.rehearsal {
+            Some(stubs) => Resolver::rehearsed(&config.dns, stubs.clone()),
+            None => Resolver::new(&config.dns),
+        });
         let start = |error: wasmtime::Error| EngineError::Start { instances: config.instances, source: error.into() };
         let wasmtime = wasmtime::Engine::new(&settings(config)).map_err(start)?;
         let linker = linker(&wasmtime).map_err(start)?;
@@ -110,6 +118,7 @@ impl Engine {
             clock: config.clock.clone(),
             metrics: Arc::new(Registry::new()),
             memory_bytes: config.memory_bytes,
+            rehearsal: config.rehearsal.clone(),
             wasmtime,
         })))
     }
@@ -167,6 +176,11 @@ impl Engine {
         &self.0.metrics
     }
 
+    /// What services answer with in a rehearsal.
+    pub(crate) fn rehearsal(&self) -> Option<&Arc<Stubs>> {
+        self.0.rehearsal.as_ref()
+    }
+
     /// The most that a plugin's memory limit may be.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.0.memory_bytes
@@ -185,6 +199,10 @@ fn settings(config: &EngineConfig) -> Config {
         .relaxed_simd_deterministic(true)
         .cranelift_nan_canonicalization(true)
         .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES))
+        .wasm_backtrace_details(match config.rehearsal {
+            Some(_) => WasmBacktraceDetails::Enable,
+            None => WasmBacktraceDetails::Disable,
+        })
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
     settings
 }

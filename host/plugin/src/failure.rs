@@ -135,6 +135,12 @@ pub(crate) enum Consequence {
 }
 
 impl Failure {
+    /// One that a rehearsal has ordered.
+    pub(crate) fn rehearsed(cause: Cause) -> Self {
+        let detail = "the test has ordered it".to_owned();
+        Self { cause, detail, fuel_used: 0, memory_bytes: 0, stderr: String::new() }
+    }
+
     /// The one place where a failure becomes a reply. The client learns nothing but that it was not its fault.
     pub(crate) fn consequence(&self, policy: Policy) -> Consequence {
         match policy {

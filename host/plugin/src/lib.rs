@@ -34,6 +34,8 @@ mod service;
 mod setup;
 mod state;
 mod stderr;
+mod stubs;
+mod witness;
 
 pub use anatomy::{Anatomy, AnatomyError, Hash};
 pub use cache::CacheError;
@@ -62,3 +64,5 @@ pub use service::{
     usage::{Usage, Used},
 };
 pub use setup::SettingProblem;
+pub use stubs::{HttpAnswer, Stubs};
+pub use witness::{Call, Failed, Saying, Witness};

@@ -22,6 +22,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use crate::stubs::Stubs;
 use connection::{Connection, Trouble};
 pub use content::Content;
 use pool::Pool;
@@ -89,6 +90,8 @@ pub struct Relay {
     places: Semaphore,
     pool: Pool,
     reach: Reach,
+    /// Who answers in a rehearsal.
+    stubs: Option<Arc<Stubs>>,
 }
 
 impl Relay {
@@ -112,7 +115,13 @@ impl Relay {
             pool: Pool::new(config.idle),
             reach: Reach::default(),
             config,
+            stubs: None,
         })
+    }
+
+    /// A relay that is never connected to: a rehearsal answers.
+    pub fn rehearse(self, stubs: Arc<Stubs>) -> Self {
+        Self { stubs: Some(stubs), ..self }
     }
 
     /// Its name in the configuration.
@@ -124,6 +133,9 @@ impl Relay {
     ///
     /// Where all places are taken it waits for one, unless too many others do; and where the relay is away and somebody is trying already, it does not wait at all.
     pub async fn submit(&self, envelope: Envelope, content: &Content) -> Vec<Outcome> {
+        if let Some(stubs) = &self.stubs {
+            return stubs.relayed(&self.config.name, envelope.recipients.len());
+        }
         let mut outcomes = Vec::with_capacity(envelope.recipients.len());
         if let Err(trouble) = self.send(&envelope, content, &mut outcomes).await {
             trouble.log(&self.config.name);

@@ -33,6 +33,7 @@ use crate::places::{Places, Yielding};
 use crate::pulse::Running;
 use crate::reply::{Class, checked};
 use crate::service::mail_authentication::Findings;
+use crate::witness::{Answer, Call, Failed, Witness};
 
 /// What the host makes of the verdicts of one hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct Run {
     places: Option<OwnedSemaphorePermit>,
     /// Fuel that the last call used.
     fuel_used: u64,
+    /// Whom a rehearsal tells what happens.
+    witness: Option<Arc<dyn Witness>>,
 }
 
 /// An instance that is being called.
@@ -67,6 +70,8 @@ struct Called {
     position: usize,
     /// Also for making the instance, and for waiting until there is room for one.
     deadline: Instant,
+    /// Where a witness is told how long it took.
+    begun: Option<std::time::Instant>,
     _running: Running,
 }
 
@@ -117,7 +122,19 @@ impl Run {
             instances: Vec::new(),
             places: None,
             fuel_used: 0,
+            witness: None,
         }
+    }
+
+    /// A run of which nothing real depends, and in which the witness is told of everything. Recipients and messages that no plugin of the
+    /// chain could decide about, because none has the hook, are taken.
+    pub fn rehearsal(chain: Arc<Chain>, session: SessionFacts, witness: Arc<dyn Witness>) -> Self {
+        Self { witness: Some(witness), ..Self::new(chain, session) }
+    }
+
+    /// Whether the rehearsal decides where no plugin could.
+    fn stands_in(&self, hook: Hook) -> bool {
+        self.witness.is_some() && self.turns(hook) == 0
     }
 
     /// The chain.
@@ -138,6 +155,9 @@ impl Run {
         context.notes.clear();
         context.session.hello = None;
         context.session.identity = None;
+        if let Some(witness) = &self.witness {
+            witness.restarted();
+        }
     }
 
     /// Drops the live instances. Allowed between two mail transactions, when the session is idle.
@@ -226,6 +246,8 @@ impl Run {
         let parameters: Vec<_> = recipient.parameters.into_iter().map(Into::into).collect();
         let decision =
             decide!(self, Hook::Recipient, Some(&mailbox), recipient.call_on_recipient(&mailbox, &parameters));
+        let is_taken = decision == Decision::Pass && self.stands_in(Hook::Recipient);
+        let decision = if is_taken { Decision::Accept } else { decision };
         match decision {
             Decision::Accept => {
                 if let Some(transaction) = &mut self.context_mut().transaction {
@@ -279,6 +301,11 @@ impl Run {
             self.instances.resize_with(self.chain.entries().len(), || None);
         }
         let plugin = self.entry(position).plugin.clone();
+        if let Some(cause) = self.witness.as_ref().and_then(|witness| witness.fails(plugin.name(), hook)) {
+            // As after any failure the next call has an instance of its own.
+            self.instances.get_mut(position).and_then(Option::take);
+            return Err(Failure::rehearsed(cause));
+        }
         let deadline = Instant::now() + plugin.facts.limits.deadline;
         if self.places.is_none() {
             self.places = Some(instance::places(&plugin.engine, self.chain.entries().len(), deadline).await?);
@@ -291,18 +318,30 @@ impl Run {
         context.hook = hook;
         instance.begin(context);
         let _running = plugin.engine.pulse().run();
-        Ok(Called { instance, deadline, plugin, position, _running })
+        let begun = self.witness.is_some().then(std::time::Instant::now);
+        Ok(Called { instance, deadline, plugin, position, begun, _running })
     }
 
     /// Takes the context back. An instance that failed is thrown away.
-    fn leave<T>(&mut self, called: Called, answer: Result<wasmtime::Result<T>, Elapsed>) -> Result<T, Failure> {
-        let Called { mut instance, plugin, position, deadline, .. } = called;
+    fn leave<T: Answer>(&mut self, called: Called, answer: Result<wasmtime::Result<T>, Elapsed>) -> Result<T, Failure> {
+        let Called { mut instance, plugin, position, deadline, begun: seen, .. } = called;
         self.context = instance.take_context();
         self.fuel_used = plugin.facts.limits.fuel.saturating_sub(instance.store.get_fuel().unwrap_or_default());
         let answer = instance.outcome(answer);
         if let Some(context) = &self.context {
             let begun = called_at(deadline, &plugin);
             plugin.facts.calls.ended(context.hook, begun.elapsed(), self.fuel_used);
+        }
+        if let (Some(witness), Some(context), Some(begun)) = (&self.witness, &self.context, seen) {
+            witness.called(Call {
+                plugin: plugin.name(),
+                hook: context.hook,
+                said: answer.as_ref().ok().map(Answer::said),
+                fuel: self.fuel_used,
+                memory_bytes: instance.store.data().meter.memory_bytes(),
+                time: begun.elapsed(),
+                notes: context.notes.entries(),
+            });
         }
         tracing::trace!(plugin = plugin.name(), fuel_used = self.fuel_used, failed = answer.is_err(), "hook called");
         let keep = match plugin.keep() {
@@ -365,6 +404,9 @@ impl Run {
         let entry = self.entry(position);
         let policy = entry.on_failure.policy(failure.cause);
         let plugin = entry.plugin.clone();
+        if let Some(witness) = &self.witness {
+            witness.failed(Failed::new(plugin.name(), hook, failure, policy));
+        }
         let context = self.context_mut();
         failure.log(&plugin, hook, &context.session.id, policy);
         if let Some(transaction) = &mut context.transaction {

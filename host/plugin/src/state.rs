@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -45,8 +46,15 @@ impl State {
         let stderr = Stderr::new(&facts.redactor);
         let mut wasi = WasiCtx::builder();
         wasi.wall_clock(facts.clock.clone());
+        let is_rehearsed = facts.clock.is_rehearsed();
+        if is_rehearsed {
+            wasi.monotonic_clock(facts.clock.clone());
+            wasi.secure_random(chance()).insecure_random(chance()).insecure_random_seed(CHANCE_SEED.into());
+        }
         wasi.stderr(stderr.clone()).max_random_size(MAX_RANDOM_BYTES);
-        world(&mut wasi, &facts.grants)?;
+        // What a rehearsal asks of the world outside is answered by nobody.
+        let sockets = if is_rehearsed { &[] } else { facts.grants.sockets.as_slice() };
+        world(&mut wasi, sockets, &facts.grants)?;
         let mut table = ResourceTable::new();
         let holds_descriptors = !(facts.grants.sockets.is_empty() && facts.grants.files.is_empty());
         table.set_max_capacity(if holds_descriptors { MAX_DESCRIPTORS } else { MAX_RESOURCES });
@@ -77,10 +85,10 @@ impl State {
 
 /// What WASI shows of the world outside: nothing but what was granted. No name look-up, no UDP, no listening socket; what is connected
 /// to is held against the grant as the very address that is dialled.
-fn world(wasi: &mut WasiCtxBuilder, grants: &Grants) -> wasmtime::Result<()> {
-    wasi.allow_ip_name_lookup(false).allow_udp(false).allow_tcp(!grants.sockets.is_empty());
-    if !grants.sockets.is_empty() {
-        let allowed: Arc<[SocketAddr]> = grants.sockets.iter().copied().map(canonical).collect();
+fn world(wasi: &mut WasiCtxBuilder, sockets: &[SocketAddr], grants: &Grants) -> wasmtime::Result<()> {
+    wasi.allow_ip_name_lookup(false).allow_udp(false).allow_tcp(!sockets.is_empty());
+    if !sockets.is_empty() {
+        let allowed: Arc<[SocketAddr]> = sockets.iter().copied().map(canonical).collect();
         wasi.socket_addr_check(move |address, what_for| {
             let answer = is_allowed(&allowed, address, what_for);
             Box::pin(async move { answer })
@@ -90,6 +98,18 @@ fn world(wasi: &mut WasiCtxBuilder, grants: &Grants) -> wasmtime::Result<()> {
         wasi.preopened_dir(&directory.path, &directory.guest_path, FsPerms::ReadOnly)?;
     }
     Ok(())
+}
+
+/// The octets that guests get for random ones in a rehearsal: the same each time, and again after a while (xorshift).
+fn chance() -> Deterministic {
+    let mut state = CHANCE_SEED;
+    let octets = (0..CHANCE_BYTES).map(|_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    });
+    Deterministic::new(octets.collect())
 }
 
 fn is_allowed(allowed: &[SocketAddr], address: SocketAddr, what_for: SocketAddrUse) -> bool {
@@ -131,6 +151,9 @@ impl WasiView for State {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
+
+const CHANCE_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+const CHANCE_BYTES: usize = 4093;
 
 /// Octets that one `wasi:random` call gives.
 const MAX_RANDOM_BYTES: u64 = 64 << 10;

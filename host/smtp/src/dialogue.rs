@@ -1,6 +1,6 @@
 //! Dialogue files (`tests/dialogues`, whose README describes them): their reader here, and in [`player`] what plays them on a bare session.
 //!
-//! The same files are played over sockets against the gateway, which is why the reader is a part of this crate.
+//! The same files are played over sockets against the gateway, and by `postgate test`, which is why the reader is a part of this crate.
 
 pub mod player;
 
@@ -80,11 +80,16 @@ impl fmt::Display for Expected {
     }
 }
 
-/// A line that the server says, where `*` stands for any text.
+/// A line that the server says, or another text, where `*` stands for any text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(String);
 
 impl Pattern {
+    /// `*` stands for any text.
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// Whether the line, without its CRLF, is as expected.
     pub fn matches(&self, line: &str) -> bool {
         let mut parts = self.0.split('*');
@@ -106,6 +111,33 @@ impl Pattern {
         }
         true
     }
+}
+
+/// What one line of a dialogue file says.
+#[derive(Clone, Debug)]
+pub enum Line {
+    /// A comment, or nothing.
+    Nothing,
+    /// A setting that the dialogue is played with: its name and value.
+    Setting(String, String),
+    /// Something happens.
+    Action(Action),
+}
+
+/// Reads one line, without its end.
+///
+/// # Errors
+/// What would be right.
+pub fn read_line(line: &str) -> Result<Line, &'static str> {
+    if line.trim().is_empty() || line.starts_with('#') {
+        return Ok(Line::Nothing);
+    }
+    let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+    if kind == "set:" {
+        let (name, value) = rest.split_once('=').ok_or("set: wants NAME=VALUE")?;
+        return Ok(Line::Setting(name.trim().to_owned(), value.trim().to_owned()));
+    }
+    read_action(kind, rest).map(Line::Action)
 }
 
 /// A line of a dialogue file that can't be read.
@@ -133,18 +165,11 @@ impl Dialogue {
     pub fn read(text: &str) -> Result<Dialogue, SyntaxError> {
         let mut dialogue = Dialogue::default();
         for (n, line) in text.lines().enumerate() {
-            let error = |message| SyntaxError { line: n + 1, message };
-            if line.trim().is_empty() || line.starts_with('#') {
-                continue;
+            match read_line(line).map_err(|message| SyntaxError { line: n + 1, message })? {
+                Line::Nothing => {}
+                Line::Setting(name, value) => dialogue.settings.push((name, value)),
+                Line::Action(action) => dialogue.push(n + 1, action),
             }
-            let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
-            if kind == "set:" {
-                let (name, value) = rest.split_once('=').ok_or_else(|| error("set: wants NAME=VALUE"))?;
-                dialogue.settings.push((name.trim().to_owned(), value.trim().to_owned()));
-                continue;
-            }
-            let action = read_action(kind, rest).map_err(error)?;
-            dialogue.push(n + 1, action);
         }
         Ok(dialogue)
     }

@@ -19,7 +19,7 @@ pub(super) fn inspect(file: &Path, format: Format) -> Result<String, Failure> {
     }
 }
 
-fn failure(error: &LoadError) -> Failure {
+pub(super) fn failure(error: &LoadError) -> Failure {
     let exit = if matches!(error, LoadError::Read { .. }) { Exit::NoInput } else { Exit::Data };
     Failure::new(exit, crate::site::chained(error))
 }

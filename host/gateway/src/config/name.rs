@@ -91,7 +91,7 @@ pub(super) const NAME_WANTED: &str =
     "a name has 1 to 64 letters, digits, \"-\", \"_\" and \".\", and begins with a letter or digit";
 
 /// The known word that is most like this one, if any is like it.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     // Comparing takes as long as the product of both lengths; nobody means a setting by a word of thousands of letters.
     if word.len() > 100 {

@@ -174,7 +174,8 @@ impl Run {
             }
             waiting = left;
         }
-        let nobody = |recipient| Delivery { recipient, fate: Fate::Deferred(NOBODY_DELIVERS), plugin: None };
+        let fate = if self.stands_in(Hook::Deliver) { Fate::Delivered } else { Fate::Deferred(NOBODY_DELIVERS) };
+        let nobody = |recipient| Delivery { recipient, fate: fate.clone(), plugin: None };
         deliveries.extend(waiting.into_iter().map(nobody));
         deliveries
     }

@@ -6,6 +6,7 @@ use super::{Delivery, Fate, Run, call};
 use crate::bindings::exports::postgate::mail::observe as wit;
 use crate::failure::Policy;
 use crate::hook::Hook;
+use crate::witness::Failed;
 
 /// Something that has happened and can't be changed.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,10 @@ pub enum Event<'a> {
 impl Run {
     /// Tells all plugins of the chain that observe. Failures go to the log and change nothing.
     pub async fn observe(&mut self, event: Event<'_>) {
+        if let Some(witness) = &self.witness {
+            let message = self.mail_data();
+            witness.happened(event, message.as_deref(), &self.recipients());
+        }
         if self.turns(Hook::Observe) == 0 {
             return;
         }
@@ -33,6 +38,9 @@ impl Run {
             let position = self.position(Hook::Observe, turn);
             if let Err(failure) = call!(self, position, Hook::Observe, observe.call_on_event(&event)) {
                 let plugin = self.entry(position).plugin.clone();
+                if let Some(witness) = &self.witness {
+                    witness.failed(Failed::new(plugin.name(), Hook::Observe, &failure, Policy::Skip));
+                }
                 plugin.facts.calls.failed(Hook::Observe, failure.cause);
                 failure.log(&plugin, Hook::Observe, &self.context_mut().session.id, Policy::Skip);
             }

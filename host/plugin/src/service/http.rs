@@ -29,6 +29,7 @@ pub(crate) use self::names::Names;
 pub use self::network::Network;
 pub use self::origin::Allowed;
 use super::secrets::Secret;
+use crate::stubs::Stubs;
 pub(crate) use body::{Body, of_message, of_octets};
 
 /// What the operator has granted.
@@ -89,6 +90,8 @@ pub(crate) struct Client {
     names: Arc<Names>,
     /// Look-ups by the gateway's resolver.
     lookups: Semaphore,
+    /// Who answers in a rehearsal.
+    stubs: Option<Arc<Stubs>>,
 }
 
 /// A field that is added to requests.
@@ -110,7 +113,13 @@ impl Client {
             lookups: Semaphore::new(names.lookups_per_plugin()),
             names,
             grant: grant.clone(),
+            stubs: None,
         })
+    }
+
+    /// A client that connects to nobody: a rehearsal answers.
+    pub(crate) fn rehearse(self, stubs: Option<Arc<Stubs>>) -> Self {
+        Self { stubs, ..self }
     }
 
     pub(crate) fn grant(&self) -> &Grant {

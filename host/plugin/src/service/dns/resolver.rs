@@ -16,6 +16,8 @@ use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use crate::stubs::Stubs;
+
 /// Where names are looked up, and what that may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsConfig {
@@ -56,6 +58,8 @@ pub(crate) struct Resolver {
     lookups_per_plugin: usize,
     /// The operator has said whom to ask.
     chosen: bool,
+    /// Who answers in a rehearsal.
+    stubs: Option<Arc<Stubs>>,
 }
 
 /// Why there are no records.
@@ -79,7 +83,20 @@ impl Resolver {
             places: Semaphore::new(config.lookups.clamp(1, Semaphore::MAX_PERMITS)),
             lookups_per_plugin: config.lookups_per_plugin.clamp(1, Semaphore::MAX_PERMITS),
             chosen: !config.servers.is_empty(),
+            stubs: None,
         }
+    }
+
+    /// A resolver that asks nobody: a rehearsal answers.
+    pub(crate) fn rehearsed(config: &DnsConfig, stubs: Arc<Stubs>) -> Self {
+        // A server that is never asked stands for those of the machine, which may have none.
+        let nobody = DnsConfig { servers: vec![([127, 0, 0, 1], 9).into()], ..config.clone() };
+        Self { stubs: Some(stubs), ..Self::new(&nobody) }
+    }
+
+    /// Who answers in a rehearsal.
+    pub(crate) fn stubs(&self) -> Option<&Stubs> {
+        self.stubs.as_deref()
     }
 
     pub(crate) fn lookups_per_plugin(&self) -> usize {
@@ -104,6 +121,9 @@ impl Resolver {
         name: &Name,
         kind: RecordType,
     ) -> Result<Vec<Record>, LookupError> {
+        if let Some(stubs) = self.stubs() {
+            return stubs.look_up(name, kind);
+        }
         let hickory = self.hickory.as_ref().map_err(|why| LookupError::Unavailable(why.clone()))?;
         let _places = self.place(plugin).await;
         match timeout(self.patience, hickory.lookup(name.clone(), kind)).await {

@@ -18,6 +18,7 @@ use super::exchange::Failed;
 use super::network::{Network, may_dial};
 use super::origin::{Host, Origin};
 use super::{Body, Client};
+use crate::stubs::serve_http;
 
 /// A connection that nobody else uses.
 pub(super) struct Connection {
@@ -65,6 +66,12 @@ impl Client {
 
     /// Opens a connection.
     pub(super) async fn connect(&self, origin: &Origin) -> Result<Connection, Failed> {
+        if let Some(stubs) = &self.stubs {
+            let (stream, server) = tokio::io::duplex(MAX_HEAD_BYTES);
+            let Connection { sender, driver } = handshake(stream).await?;
+            let server = serve_http(stubs.clone(), origin.to_string(), server);
+            return Ok(Connection { sender, driver: Box::pin(async { tokio::join!(driver, server).0 }) });
+        }
         let addresses = match &origin.host {
             Host::Address(address) => vec![SocketAddr::new(*address, origin.port)],
             Host::Name(name) => self.names.addresses(&self.lookups, name, origin.port).await?,

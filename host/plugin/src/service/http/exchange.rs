@@ -104,6 +104,10 @@ impl Exchange {
     async fn respond(self) -> Result<Response<Arriving>, Failed> {
         let Self { client, origin, request, deadline, place } = self;
         let mut request = request;
+        if let Some(stubs) = &client.stubs {
+            let url = format!("{origin}{}", request.uri());
+            stubs.http_answer(request.method().as_str(), &url).map_err(Failed::Connection)?;
+        }
         if let Some(idle) = client.idle(&origin) {
             match try_send(idle, request).await {
                 Ok((response, connection)) => {
