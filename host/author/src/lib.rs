@@ -13,6 +13,7 @@ pub mod new;
 mod project;
 mod template;
 mod tool;
+mod typescript;
 mod world;
 
 pub use hooks::{HOOKS, Hooks, UnknownHook};
@@ -20,3 +21,8 @@ pub use language::{LANGUAGES, Language, UnknownLanguage};
 pub use project::{Project, ProjectError};
 pub use tool::Missing;
 pub use world::WorldError;
+
+/// The plugin in the README of the repository compiles too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

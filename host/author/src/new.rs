@@ -60,7 +60,7 @@ impl fmt::Display for NameError {
 pub struct Written {
     /// The project's name.
     pub name: String,
-    /// The files, relative to the project's folder, without those that the author need not look at.
+    /// The files, relative to the project's folder; of the contract and the SDK the folder.
     pub files: Vec<String>,
 }
 
@@ -85,8 +85,14 @@ pub fn create(folder: &Path, language: &'static Language, hooks: &Hooks) -> Resu
         let _ = fs::remove_dir_all(&partial);
     }
     written?;
-    let own = files.into_iter().map(|(path, _)| path).filter(|path| !path.starts_with("sdk/") && !path.contains("/deps/"));
-    Ok(Written { name, files: own.collect() })
+    let folder_of = |path: String| match FOLDERS.iter().find(|folder| path.starts_with(**folder)) {
+        Some(folder) => (*folder).to_owned(),
+        None => path,
+    };
+    let mut files: Vec<String> = files.into_iter().map(|(path, _)| folder_of(path)).collect();
+    files.sort();
+    files.dedup();
+    Ok(Written { name, files })
 }
 
 /// All files of a project.
@@ -177,6 +183,11 @@ const COMMON: &[(&str, &str)] = &[
 ];
 /// The world `plugin` of every project that has one.
 const WORLD_TEMPLATE: &str = include_str!("../templates/common/world.wit");
+/// What templates may have filled in.
+#[cfg(test)]
+const WORDS: &[&str] = &["ABOUT", "NAME", "MODULE", "HOOKS", "LANGUAGE", "TITLE", "SOURCE", "VERSION"];
+/// What is told of in one line.
+const FOLDERS: &[&str] = &["wit/deps/postgate-mail/", "sdk/"];
 const NAME_MAX: usize = 64;
 
 /// Keywords of Rust, crates that a plugin depends on, and names that cargo, Go or Python would misunderstand.
@@ -187,3 +198,108 @@ const RESERVED: &[&str] = &[
     "self", "serde", "serde-json", "static", "std", "struct", "super", "test", "tests", "trait", "true", "try", "type", "typeof", "unsafe",
     "unsized", "use", "vendor", "virtual", "wasm", "where", "while", "wit-bindgen", "yield",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hooks::HOOKS;
+    use crate::language::LANGUAGES;
+    use crate::template::render;
+
+    fn chosen(names: &[&str]) -> Hooks {
+        Hooks::parse(&names.join(",")).unwrap()
+    }
+
+    /// Sections depend on one hook or a few: each alone, each pair, all but one, and all are as good as all subsets.
+    #[test]
+    fn every_choice_of_hooks_can_be_written() {
+        let mut choices = vec![chosen(&HOOKS)];
+        for (n, one) in HOOKS.iter().enumerate() {
+            choices.push(chosen(&[one]));
+            choices.push(chosen(&HOOKS.iter().copied().filter(|hook| hook != one).collect::<Vec<_>>()));
+            choices.extend(HOOKS.iter().skip(n + 1).map(|other| chosen(&[one, other])));
+        }
+        for language in LANGUAGES {
+            for hooks in &choices {
+                let files = files("spam-check", language, hooks);
+                for (path, text) in &files {
+                    assert!(!text.contains("@@") && !text.contains("@hook "), "{} {hooks}: {path}", language.name);
+                }
+                if language.has_world {
+                    let (_, world) = files.iter().find(|(path, _)| path == "wit/world.wit").unwrap();
+                    for hook in HOOKS {
+                        let is_exported = world.contains(&format!("export postgate:mail/{hook}@0.1.0;"));
+                        assert_eq!(is_exported, hooks.contains(hook), "{} {hooks}", language.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn templates_say_where_they_are_malformed() {
+        let hooks = chosen(&HOOKS);
+        for (path, template) in LANGUAGES.iter().flat_map(|language| language.files).chain(COMMON) {
+            let words: Vec<_> = WORDS.iter().map(|word| (*word, "x")).collect();
+            if let Err(error) = render(template, &hooks, &words) {
+                panic!("{path}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn names() {
+        for name in ["spam-check", "a", "a1-b2", &"a".repeat(64)] {
+            assert_eq!(checked_name(name), Ok(()), "{name}");
+        }
+        for name in ["", "Spam", "spam_check", "-a", "a-", "a--b", "1a", "a-1", "a.b", "ä", &"a".repeat(65)] {
+            assert_eq!(checked_name(name), Err(NameError::Form), "{name}");
+        }
+        for name in ["match", "test", "serde", "main"] {
+            assert_eq!(checked_name(name), Err(NameError::Reserved), "{name}");
+        }
+        assert!(RESERVED.is_sorted());
+    }
+
+    #[test]
+    fn all_or_nothing() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("spam-check");
+        let python = Language::parse("python").unwrap();
+        let hooks = chosen(&["recipient"]);
+        // An empty folder is as good as none.
+        fs::create_dir(&folder).unwrap();
+        let written = create(&folder, python, &hooks).unwrap();
+        assert_eq!(written.name, "spam-check");
+        assert!(written.files.iter().any(|file| file == "plugin.py"), "{:?}", written.files);
+        assert!(folder.join("wit/deps/postgate-mail/hooks.wit").is_file());
+        assert!(matches!(create(&folder, python, &hooks), Err(NewError::Exists(_))));
+        assert!(matches!(create(&folder.join("plugin.py"), python, &hooks), Err(NewError::Name { .. })));
+        assert!(matches!(create(&scratch.path().join("no/such/folder/a"), python, &hooks), Ok(_)));
+        // Nothing is left beside it.
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 2);
+        let project = crate::Project::read(&folder).unwrap();
+        assert_eq!((project.name.as_str(), project.language.name), ("spam-check", "python"));
+        assert_eq!(crate::world::read(&folder.join("wit")).unwrap().hooks, ["recipient"]);
+    }
+
+    #[test]
+    fn worlds_that_can_not_be_used() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("a");
+        create(&folder, Language::parse("c").unwrap(), &chosen(&["recipient"])).unwrap();
+        let check = |from: &str, to: &str, expected: &str| {
+            let file = folder.join("wit/world.wit");
+            let right = fs::read_to_string(&file).unwrap();
+            fs::write(&file, right.replace(from, to)).unwrap();
+            let error = crate::world::read(&folder.join("wit")).map(drop).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            fs::write(&file, right).unwrap();
+        };
+        check("    export postgate:mail/recipient@0.1.0;", "", "exports no hook");
+        check("world plugin", "world plug", "has no world `plugin`");
+        check("mail/recipient@0.1.0", "mail/recipent@0.1.0", "recipent");
+        check("mail/recipient@0.1.0", "mail/recipient@0.2.0", "0.2.0");
+        check("export postgate", "exprt postgate", "world.wit:");
+    }
+}

@@ -1,7 +1,7 @@
 //! The markup of templates: sections that stand for a hook, and names that are filled in.
 //!
 //! A line that is only a comment with `@hook NAME [NAME …]` begins a section that is kept when one of these hooks was chosen, and a
-//! line that is only a comment with `@end` ends it. Sections don't nest. `@@NAME@@` is a word that is filled in.
+//! line that is only a comment with `@end` ends it. Sections nest. `@@NAME@@` is a word that is filled in.
 
 use crate::hooks::{HOOKS, Hooks};
 
@@ -16,27 +16,26 @@ pub(crate) struct TemplateError {
 /// Keeps the sections of these hooks, and fills in the words.
 pub(crate) fn render(template: &str, hooks: &Hooks, words: &[(&str, &str)]) -> Result<String, TemplateError> {
     let mut text = String::with_capacity(template.len());
-    let mut section: Option<bool> = None;
+    // Of each section that we are in, whether its lines are kept.
+    let mut sections: Vec<bool> = Vec::new();
     for (line, number) in template.lines().zip(1..) {
         let error = |problem: String| TemplateError { line: number, problem };
-        match (marker(line), section) {
-            (Some(Marker::Hook(names)), None) => {
+        match marker(line) {
+            Some(Marker::Hook(names)) => {
                 if let Some(unknown) = names.iter().find(|name| !HOOKS.contains(name)) {
                     return Err(error(format!("no hook {unknown}")));
                 }
-                section = Some(names.iter().any(|name| hooks.contains(name)));
+                sections.push(names.iter().any(|name| hooks.contains(name)));
             }
-            (Some(Marker::Hook(_)), Some(_)) => return Err(error("a section within a section".to_owned())),
-            (Some(Marker::End), Some(_)) => section = None,
-            (Some(Marker::End), None) => return Err(error("an end of nothing".to_owned())),
-            (None, None | Some(true)) => {
+            Some(Marker::End) => drop(sections.pop().ok_or_else(|| error("an end of nothing".to_owned()))?),
+            None if sections.iter().all(|kept| *kept) => {
                 text.push_str(line);
                 text.push('\n');
             }
-            (None, Some(false)) => {}
+            None => {}
         }
     }
-    if section.is_some() {
+    if !sections.is_empty() {
         return Err(TemplateError { line: template.lines().count(), problem: "a section without an end".to_owned() });
     }
     for (word, value) in words {
@@ -100,6 +99,9 @@ mod tests {
         check(template, "mail", Ok("a\nb\nd\n"));
         check(template, "chunk", Ok("a\nc\n"));
         check(template, "verify", Ok("a\n"));
+        check("//@hook mail data\na\n//@hook mail\nb\n//@end\n//@end\n", "mail", Ok("a\nb\n"));
+        check("//@hook mail data\na\n//@hook mail\nb\n//@end\n//@end\n", "data", Ok("a\n"));
+        check("//@hook data\na\n//@hook mail\nb\n//@end\n//@end\nc\n", "mail", Ok("c\n"));
         check("x # @hook mail\n", "mail", Ok("x # @hook mail\n"));
     }
 
@@ -113,7 +115,7 @@ mod tests {
     fn malformed_templates() {
         check("//@hook mail\n", "mail", Err("line 1: a section without an end"));
         check("//@end\n", "mail", Err("line 1: an end of nothing"));
-        check("//@hook mail\n//@hook data\n", "mail", Err("line 2: a section within a section"));
+        check("//@hook mail\n//@hook data\n//@end\n", "mail", Err("line 3: a section without an end"));
         check("//@hook mial\n", "mail", Err("line 1: no hook mial"));
     }
 }

@@ -33,7 +33,8 @@ pub(crate) struct World {
 /// Reads the folder.
 pub(crate) fn read(folder: &Path) -> Result<World, WorldError> {
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(folder).map_err(|error| WorldError::Parse(format!("{error:#}")))?;
+    let (package, _) =
+        resolve.push_dir(folder).map_err(|error| WorldError::Parse(resolve.render_error(&error)))?;
     let id = resolve
         .select_world(&[package], Some(WORLD))
         .map_err(|error| WorldError::NoWorld(format!("{error:#}")))?;

@@ -7,6 +7,7 @@ mod components;
 mod guests;
 mod lint;
 mod peers;
+mod projects;
 mod scan;
 mod step;
 mod tools;
@@ -94,7 +95,8 @@ fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     tools::dkimpy(workspace)?;
     build_components(workspace, &[Kind::Plugin, Kind::Guest])?;
     guests::build_guests(workspace)?;
-    build_gateway(workspace, Profile::Dev)?;
+    let gateway = build_gateway(workspace, Profile::Dev)?;
+    projects::build_projects(workspace, &gateway)?;
     workspace.cargo("testing the workspace").args(["test", "--workspace"]).args(arguments).run()
 }
 

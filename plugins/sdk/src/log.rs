@@ -3,8 +3,8 @@
 //! The message is one short phrase, always the same for the same thing; the facts are fields. The host adds the plugin, the
 //! session and the transaction.
 
-use crate::bindings::imports::postgate::mail::log;
-pub use crate::bindings::imports::postgate::mail::log::Level;
+use crate::host::log;
+pub use crate::host::log::Level;
 
 /// What an author wants to know while writing the plugin.
 pub fn debug(message: &str, fields: &[(&str, &str)]) {

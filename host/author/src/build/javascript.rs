@@ -1,12 +1,64 @@
-//! JavaScript.
+//! JavaScript, by componentize-qjs: QuickJS with the author's modules inside.
 
-use super::{BuildError, Job};
+use std::path::PathBuf;
 
-/// The author's own files: path in the project, template.
-pub(crate) const FILES: &[(&str, &str)] = &[];
+use super::{BuildError, Job, read, write};
+use crate::tool::{Missing, Step, on_path};
+use crate::typescript;
+use crate::world::WORLD;
 
-/// Makes the component.
+/// The author's own files: path in the project, template. The declarations are made of the contract.
+pub(crate) const FILES: &[(&str, &str)] = &[
+    ("plugin.js", include_str!("../../templates/javascript/plugin.js")),
+    ("postgate.js", include_str!("../../templates/javascript/postgate.js")),
+    ("package.json", include_str!("../../templates/javascript/package.json")),
+    ("jsconfig.json", include_str!("../../templates/javascript/jsconfig.json")),
+    (DECLARATIONS, include_str!("../../templates/javascript/contract.d.ts")),
+];
+
+/// Makes the declarations for editors, and the component.
 pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
-    job.tell("JavaScript");
-    Err(BuildError::Component("there is no recipe".to_owned()))
+    let declarations = typescript::declarations(&job.world().resolve);
+    write(&job.project.folder.join(DECLARATIONS), declarations.as_bytes())?;
+    let (node, compiler) = compiler(job)?;
+    let output = job.scratch()?.join("plugin.wasm");
+    check_exports(job)?;
+    Step::new(node)
+        .arg(compiler)
+        .args(["--wit", "wit", "--js", SOURCE, "--world", WORLD, "--sync", "--opt-size", "--stub-wasi", "--output"])
+        .arg("build/plugin.wasm")
+        .run(job)?;
+    read(&output)
 }
+
+fn compiler(job: &Job<'_>) -> Result<(PathBuf, PathBuf), Missing> {
+    let missing = |what: &str, install: &str| Missing { what: what.to_owned(), install: vec![install.to_owned()] };
+    let node = on_path("node").ok_or_else(|| {
+        missing("node (Node.js), which the compiler needs to run", "apt install nodejs npm    # or from https://nodejs.org")
+    })?;
+    let own = PathBuf::from(COMPILER);
+    if job.project.folder.join(&own).is_file() {
+        return Ok((node, own));
+    }
+    Err(missing("componentize-qjs, which makes components of JavaScript and is named in package.json,", "npm install"))
+}
+
+/// What is not exported is noticed by QuickJS only when it is called, and a hook that is not in the text can't be exported.
+fn check_exports(job: &Job<'_>) -> Result<(), BuildError> {
+    let source = read(&job.project.folder.join(SOURCE))?;
+    let source = String::from_utf8_lossy(&source);
+    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
+    let named = |hook: &str| source.split(|letter| !is_word(letter)).any(|word| word == hook);
+    match job.world().hooks.iter().find(|hook| !named(hook)) {
+        None => Ok(()),
+        Some(hook) => Err(BuildError::Component(format!(
+            "wit/world.wit exports the hook `{hook}`, and {SOURCE} does not: it needs `export const {hook} = {{ … }};`"
+        ))),
+    }
+}
+
+const SOURCE: &str = "plugin.js";
+/// What an editor reads.
+const DECLARATIONS: &str = "contract.d.ts";
+/// Below the folder of the project, where npm puts it.
+const COMPILER: &str = "node_modules/componentize-qjs/bin/componentize-qjs";
