@@ -124,7 +124,13 @@ impl Writer<'_> {
                 format!("{}: {ty}", camel(&parameter.name))
             })
             .collect();
-        self.line(&format!("  export function {}({}): {result};", camel(&function.name), parameters.join(", ")));
+        let (name, parameters) = (camel(&function.name), parameters.join(", "));
+        if RESERVED.contains(&name.as_str()) {
+            self.line(&format!("  function {name}_({parameters}): {result};"));
+            self.line(&format!("  export {{ {name}_ as {name} }};"));
+        } else {
+            self.line(&format!("  export function {name}({parameters}): {result};"));
+        }
     }
 
     /// What a function returns, and what it throws.
@@ -222,6 +228,12 @@ fn capitalised(word: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
 }
 
+/// Words that can be exported, and can't be declared; those that a function may be called.
+const RESERVED: &[&str] = &[
+    "break", "case", "catch", "class", "const", "continue", "default", "delete", "do", "else", "enum", "export", "extends", "false", "finally",
+    "for", "function", "if", "import", "in", "new", "null", "return", "super", "switch", "this", "throw", "true", "try", "typeof", "var", "void",
+    "while", "with",
+];
 const HEAD: &str = "\
 // The contract between Postgate and its plugins, for editors: made of wit/ by `postgate build`, and not needed to build.
 // An optional value that is not there is undefined; where undefined is given, null may be too.
@@ -261,6 +273,7 @@ mod tests {
             interface two {
                 use one.{r, e};
                 variant v { none, all(list<tuple<string, u64>>) }
+                delete: func() -> bool;
                 /// Does it.
                 do-it: func(it: r, v: option<v>) -> result<list<e>, e>;
             }";
@@ -283,6 +296,8 @@ declare module "a:b/two@1.0.0" {
   export type V =
     | { tag: "none" }
     | { tag: "all"; val: [string, bigint][] };
+  function delete_(): boolean;
+  export { delete_ as delete };
   /**
    * Does it.
    *
