@@ -27,7 +27,9 @@ fn whole(language: &str) {
     assert!(!anatomy.imports.iter().any(|import| import.starts_with("wasi:sockets")), "{:?}", anatomy.imports);
 
     let text = fs::read_to_string(folder.join("postgate.toml")).unwrap();
-    let text = text.replace("127.0.0.1:2525", "127.0.0.1:0").replace("plugin-dir = \".\"", &format!("plugin-dir = {folder:?}"));
+    let text = text
+        .replace("127.0.0.1:2525", "127.0.0.1:0")
+        .replace("plugin-dir = \".\"", &format!("plugin-dir = {folder:?}"));
     let lines = text.lines().filter(|line| !line.starts_with("data-dir") && !line.starts_with("hostname"));
     let gateway = Gateway::start(&lines.collect::<Vec<_>>().join("\n"));
     let dialogue = fs::read_to_string(folder.join("tests/first.dlg")).unwrap();
@@ -60,7 +62,9 @@ fn postgate(arguments: &[&str], folder: &std::path::Path, path: &str) -> Output 
     let program = target().join("debug/postgate");
     let mut command = Command::new(&program);
     command.args(arguments).current_dir(folder).env("PATH", path);
-    command.output().unwrap_or_else(|error| panic!("{}: {error}; run the tests by `cargo xtask test`", program.display()))
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}; run the tests by `cargo xtask test`", program.display()))
 }
 
 /// Where a toolchain is missing, each language says what installs it, and leaves no half of a component.

@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn in_the_order_of_the_dialogue() {
-        let check = |text: &str, expected: &str| assert_eq!(Hooks::parse(text).unwrap().to_string(), expected, "{text}");
+        let check =
+            |text: &str, expected: &str| assert_eq!(Hooks::parse(text).unwrap().to_string(), expected, "{text}");
         check("message,recipient", "recipient, message");
         check("recipient, message,recipient", "recipient, message");
         check("all", &HOOKS.join(", "));

@@ -138,7 +138,8 @@ impl fmt::Display for UnknownLanguage {
 
 impl std::error::Error for UnknownLanguage {}
 
-const ALIASES: &[(&str, &str)] = &[("py", "python"), ("js", "javascript"), ("rs", "rust"), ("golang", "go"), ("c++", "cpp")];
+const ALIASES: &[(&str, &str)] =
+    &[("py", "python"), ("js", "javascript"), ("rs", "rust"), ("golang", "go"), ("c++", "cpp")];
 
 #[cfg(test)]
 mod tests {

@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn sections_are_kept_or_not() {
-        let template = "a\n//@hook mail\nb\n// @end\n# @hook data chunk\nc\n#@end\n<!-- @hook mail data -->\nd\n<!-- @end -->\n";
+        let template =
+            "a\n//@hook mail\nb\n// @end\n# @hook data chunk\nc\n#@end\n<!-- @hook mail data -->\nd\n<!-- @end -->\n";
         check(template, "mail", Ok("a\nb\nd\n"));
         check(template, "chunk", Ok("a\nc\n"));
         check(template, "verify", Ok("a\n"));

@@ -203,7 +203,8 @@ impl Writer<'_> {
     fn home(&self, id: TypeId) -> Option<(String, String)> {
         let definition = self.resolve.types.get(id)?;
         let TypeOwner::Interface(owner) = definition.owner else { return None };
-        let is_own = self.resolve.interfaces.get(owner).is_some_and(|interface| std::ptr::eq(interface, self.interface));
+        let is_own =
+            self.resolve.interfaces.get(owner).is_some_and(|interface| std::ptr::eq(interface, self.interface));
         if is_own {
             return None;
         }
@@ -230,9 +231,9 @@ fn capitalised(word: &str) -> String {
 
 /// Words that can be exported, and can't be declared; those that a function may be called.
 const RESERVED: &[&str] = &[
-    "break", "case", "catch", "class", "const", "continue", "default", "delete", "do", "else", "enum", "export", "extends", "false", "finally",
-    "for", "function", "if", "import", "in", "new", "null", "return", "super", "switch", "this", "throw", "true", "try", "typeof", "var", "void",
-    "while", "with",
+    "break", "case", "catch", "class", "const", "continue", "default", "delete", "do", "else", "enum", "export",
+    "extends", "false", "finally", "for", "function", "if", "import", "in", "new", "null", "return", "super", "switch",
+    "this", "throw", "true", "try", "typeof", "var", "void", "while", "with",
 ];
 const HEAD: &str = "\
 // The contract between Postgate and its plugins, for editors: made of wit/ by `postgate build`, and not needed to build.

@@ -16,7 +16,9 @@ pub enum WorldError {
     #[error("wit/world.wit has no world `plugin`: {0}")]
     NoWorld(String),
     /// Nothing would ever call it.
-    #[error("the world `plugin` in wit/world.wit exports no hook, so nothing would ever call the plugin: add a line such as\n\n    export postgate:mail/recipient@0.1.0;")]
+    #[error(
+        "the world `plugin` in wit/world.wit exports no hook, so nothing would ever call the plugin: add a line such as\n\n    export postgate:mail/recipient@0.1.0;"
+    )]
     NoHooks,
 }
 
@@ -33,11 +35,9 @@ pub(crate) struct World {
 /// Reads the folder.
 pub(crate) fn read(folder: &Path) -> Result<World, WorldError> {
     let mut resolve = Resolve::default();
-    let (package, _) =
-        resolve.push_dir(folder).map_err(|error| WorldError::Parse(resolve.render_error(&error)))?;
-    let id = resolve
-        .select_world(&[package], Some(WORLD))
-        .map_err(|error| WorldError::NoWorld(format!("{error:#}")))?;
+    let (package, _) = resolve.push_dir(folder).map_err(|error| WorldError::Parse(resolve.render_error(&error)))?;
+    let id =
+        resolve.select_world(&[package], Some(WORLD)).map_err(|error| WorldError::NoWorld(format!("{error:#}")))?;
     let world = resolve.worlds.get(id).expect("invariant: it was just selected");
     let exported: Vec<&str> = world.exports.values().filter_map(|item| interface_name(&resolve, item)).collect();
     let hooks: Vec<_> = HOOKS.into_iter().filter(|hook| exported.contains(hook)).collect();

@@ -72,7 +72,8 @@ fn build(workspace: &Workspace, gateway: &Path, language: &Language, folder: &Pa
 fn rust(workspace: &Workspace, project: &Path) -> Result<Vec<PathBuf>> {
     tools::wasm_target()?;
     let lock = project.join("Cargo.lock");
-    fs::copy(workspace.root.join("Cargo.lock"), &lock).with_context(|| format!("{} can't be written", lock.display()))?;
+    fs::copy(workspace.root.join("Cargo.lock"), &lock)
+        .with_context(|| format!("{} can't be written", lock.display()))?;
     Ok(Vec::new())
 }
 

@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
-pub use crate::host::config::{table, value};
 use crate::hook::SettingProblem;
+pub use crate::host::config::{table, value};
 use crate::{Reply, log};
 
 /// A plugin's configuration, read when it is first wanted. Made to be a `static`.
@@ -32,11 +32,8 @@ impl<T: DeserializeOwned> Configuration<T> {
     /// 451 4.3.0, for a plugin to `defer` with.
     pub fn load(&self) -> Result<&T, Reply> {
         // Natively there are only tests, in many threads, each with a configuration of its own.
-        let read: &Result<T, ConfigError> = if cfg!(target_arch = "wasm32") {
-            self.0.get_or_init(told)
-        } else {
-            Box::leak(Box::new(told()))
-        };
+        let read: &Result<T, ConfigError> =
+            if cfg!(target_arch = "wasm32") { self.0.get_or_init(told) } else { Box::leak(Box::new(told())) };
         read.as_ref().map_err(|_logged| Reply::try_again_later())
     }
 }

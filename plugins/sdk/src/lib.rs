@@ -83,8 +83,8 @@ pub mod testing;
 pub mod unit;
 
 pub use host::{
-    dns, editor, fetch, key_value, mail_authentication, mail_data, maildir, metrics, parts, passwords, secrets, session, signing,
-    sqlite, submit, transaction,
+    dns, editor, fetch, key_value, mail_authentication, mail_data, maildir, metrics, parts, passwords, secrets,
+    session, signing, sqlite, submit, transaction,
 };
 
 /// What the host offers: in a component the generated imports, and natively those that a test plays.

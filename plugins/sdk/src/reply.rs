@@ -47,16 +47,25 @@ impl Reply {
     /// For [`crate::reply!`]: stops the compiler where the host would refuse the reply.
     #[doc(hidden)]
     pub const fn assert_consistent(code: u16, enhanced: &str) {
-        assert!(code >= 200 && code <= 559 && code / 100 != 3, "a reply code is of the class 2, 4 or 5, and at most 559");
+        assert!(
+            code >= 200 && code <= 559 && code / 100 != 3,
+            "a reply code is of the class 2, 4 or 5, and at most 559"
+        );
         let octets = enhanced.as_bytes();
-        assert!(!octets.is_empty() && octets[0] as u16 == b'0' as u16 + code / 100, "the enhanced status is not of the class of the code");
+        assert!(
+            !octets.is_empty() && octets[0] as u16 == b'0' as u16 + code / 100,
+            "the enhanced status is not of the class of the code"
+        );
         let (mut at, mut dots, mut digits) = (0, 0, 0);
         while at < octets.len() {
             if octets[at] == b'.' {
                 assert!(digits > 0, "an enhanced status has three numbers, such as 5.1.1");
                 (dots, digits) = (dots + 1, 0);
             } else {
-                assert!(octets[at].is_ascii_digit() && digits < 3, "an enhanced status has three numbers, such as 5.1.1");
+                assert!(
+                    octets[at].is_ascii_digit() && digits < 3,
+                    "an enhanced status has three numbers, such as 5.1.1"
+                );
                 digits += 1;
             }
             at += 1;

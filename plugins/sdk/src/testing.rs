@@ -269,7 +269,11 @@ mod tests {
 
     #[test]
     fn services() {
-        let scene = Scene::new().config(serde_json::json!({"domains": {"example.org": {"size": 5}}})).dns("a.example", "A", "192.0.2.1");
+        let scene = Scene::new().config(serde_json::json!({"domains": {"example.org": {"size": 5}}})).dns(
+            "a.example",
+            "A",
+            "192.0.2.1",
+        );
         scene.play(|| {
             let path = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
             assert_eq!(config::value(&path(&["domains", "example.org", "size"])).as_deref(), Some("5"));

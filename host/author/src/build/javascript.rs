@@ -34,7 +34,10 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
 fn compiler(job: &Job<'_>) -> Result<(PathBuf, PathBuf), Missing> {
     let missing = |what: &str, install: &str| Missing { what: what.to_owned(), install: vec![install.to_owned()] };
     let node = on_path("node").ok_or_else(|| {
-        missing("node (Node.js), which the compiler needs to run", "apt install nodejs npm    # or from https://nodejs.org")
+        missing(
+            "node (Node.js), which the compiler needs to run",
+            "apt install nodejs npm    # or from https://nodejs.org",
+        )
     })?;
     let own = PathBuf::from(COMPILER);
     if job.project.folder.join(&own).is_file() {

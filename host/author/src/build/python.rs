@@ -21,8 +21,11 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     // What is generated and no longer in the world would mislead the editor, and the generator does not overwrite.
     let bindings = job.project.folder.join(BINDINGS);
     if bindings.exists() {
-        fs::remove_dir_all(&bindings)
-            .map_err(|error| BuildError::File { path: bindings.clone(), what: "removed", error })?;
+        fs::remove_dir_all(&bindings).map_err(|error| BuildError::File {
+            path: bindings.clone(),
+            what: "removed",
+            error,
+        })?;
     }
     step().args(["--quiet", "bindings", BINDINGS]).run(job)?;
     let output = job.scratch()?.join("plugin.wasm");

@@ -46,8 +46,7 @@ fn check_toolchain() -> Result<(), Missing> {
         });
     }
     let output = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
-    let has_target =
-        output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir());
+    let has_target = output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir());
     if has_target {
         return Ok(());
     }

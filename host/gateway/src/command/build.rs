@@ -41,7 +41,9 @@ fn exit(error: &BuildError) -> Exit {
         BuildError::Project(ProjectError::Read { .. }) => Exit::NoInput,
         BuildError::Project(ProjectError::Wrong { .. }) => Exit::Config,
         BuildError::Missing(_) => Exit::Unavailable,
-        BuildError::World(_) | BuildError::Bindings(_) | BuildError::Failed { .. } | BuildError::Component(_) => Exit::Data,
+        BuildError::World(_) | BuildError::Bindings(_) | BuildError::Failed { .. } | BuildError::Component(_) => {
+            Exit::Data
+        }
         BuildError::Run { .. } => Exit::System,
         BuildError::File { .. } => Exit::CannotCreate,
     }

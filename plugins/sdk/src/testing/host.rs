@@ -128,7 +128,6 @@ pub mod editor {
     use crate::bindings::imports::postgate::mail::transaction::AcceptedRecipient;
     use crate::testing::message::Message;
 
-
     fn edit<T>(act: impl FnOnce(&mut Message) -> T) -> Result<T, EditError> {
         with(|state| state.message.as_mut().map(act)).ok_or(EditError::NotNow)
     }
@@ -275,8 +274,8 @@ pub mod metrics {
 
 pub mod secrets {
     use super::with;
-    pub use crate::bindings::imports::postgate::mail::secrets::hmac_sha256;
     use crate::ServiceError;
+    pub use crate::bindings::imports::postgate::mail::secrets::hmac_sha256;
 
     /// A secret that may be read.
     pub fn value(name: &str) -> Result<String, ServiceError> {
@@ -313,7 +312,12 @@ pub mod key_value {
         })
     }
     /// Sets a value if the old one is that which is expected.
-    pub fn replace(key: &str, expected: Option<&[u8]>, value: &[u8], expires: Option<u32>) -> Result<bool, ServiceError> {
+    pub fn replace(
+        key: &str,
+        expected: Option<&[u8]>,
+        value: &[u8],
+        expires: Option<u32>,
+    ) -> Result<bool, ServiceError> {
         if get(key)?.as_deref() != expected {
             return Ok(false);
         }

@@ -53,6 +53,10 @@ impl Message {
 
     /// The values of a name.
     pub(super) fn values(&self, name: &str) -> Vec<Vec<u8>> {
-        self.fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone()).collect()
+        self.fields
+            .iter()
+            .filter(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.clone())
+            .collect()
     }
 }
