@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{BuildError, Job, read, write};
+use crate::hooks::HOOKS;
 use crate::tool::{Missing, Step, on_path};
 use crate::typescript;
 use crate::world::WORLD;
@@ -47,12 +48,20 @@ fn compiler(job: &Job<'_>) -> Result<(PathBuf, PathBuf), Missing> {
 }
 
 /// What is not exported is noticed by QuickJS only when it is called, and a hook that is not in the text can't be exported.
-fn check_exports(job: &Job<'_>) -> Result<(), BuildError> {
+fn check_exports(job: &mut Job<'_>) -> Result<(), BuildError> {
     let source = read(&job.project.folder.join(SOURCE))?;
     let source = String::from_utf8_lossy(&source);
     let is_word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
     let named = |hook: &str| source.split(|letter| !is_word(letter)).any(|word| word == hook);
-    match job.world().hooks.iter().find(|hook| !named(hook)) {
+    let world = job.world().hooks.clone();
+    for hook in HOOKS.into_iter().filter(|hook| !world.contains(hook)) {
+        if source.contains(&format!("export const {hook} = ")) {
+            job.tell(&format!(
+                "note: {SOURCE} exports the hook `{hook}`, and nobody will call it: wit/world.wit needs `export postgate:mail/{hook}@0.1.0;`"
+            ));
+        }
+    }
+    match world.iter().find(|hook| !named(hook)) {
         None => Ok(()),
         Some(hook) => Err(BuildError::Component(format!(
             "wit/world.wit exports the hook `{hook}`, and {SOURCE} does not: it needs `export const {hook} = {{ … }};`"

@@ -323,7 +323,7 @@ declare module "postgate:mail/fetch@0.1.0" {
     /** `https://api.example.org/hook?x=1` */
     url: string;
     /** Names and values. Host, Content-Length, Connection and their like are the host's business, and refused. */
-    headers: ([string, Uint8Array])[];
+    headers: [string, Uint8Array][];
     body: RequestBody;
     /** For the whole exchange; none, or more than the operator allows, is what the operator allows. */
     timeoutMs?: number | undefined;
@@ -331,7 +331,7 @@ declare module "postgate:mail/fetch@0.1.0" {
   export interface Response {
     status: number;
     /** Names in lower case, and values. */
-    headers: ([string, Uint8Array])[];
+    headers: [string, Uint8Array][];
     body: Uint8Array;
   }
   export type FetchError =
@@ -402,7 +402,8 @@ declare module "postgate:mail/key-value@0.1.0" {
    *
    * Throws an error with `payload`: `ServiceError`.
    */
-  export function delete(key: string): boolean;
+  function delete_(key: string): boolean;
+  export { delete_ as delete };
   /**
    * Adds to the number that is the entry's value, and answers the sum. Where there is no entry it begins with 0, and
    * expires after so many seconds; one that is there keeps its time. `invalid` where the value is not a number that `increment` has
@@ -438,7 +439,7 @@ declare module "postgate:mail/log@0.1.0" {
     | "warn"
     | "error";
   /** `message` is one short phrase, always the same for the same thing; `fields` are the facts, as name and value. */
-  export function write(level: Level, message: string, fields: ([string, string])[]): void;
+  export function write(level: Level, message: string, fields: [string, string][]): void;
 }
 
 /**
@@ -679,19 +680,19 @@ declare module "postgate:mail/metrics@0.1.0" {
    *
    * Throws an error with `payload`: `ServiceError`.
    */
-  export function count(name: string, labels: ([string, string])[], by: bigint): void;
+  export function count(name: string, labels: [string, string][], by: bigint): void;
   /**
    * Sets a gauge.
    *
    * Throws an error with `payload`: `ServiceError`.
    */
-  export function gauge(name: string, labels: ([string, string])[], value: number): void;
+  export function gauge(name: string, labels: [string, string][], value: number): void;
   /**
    * Adds one observation, in seconds or octets say, to a histogram.
    *
    * Throws an error with `payload`: `ServiceError`.
    */
-  export function observe(name: string, labels: ([string, string])[], value: number): void;
+  export function observe(name: string, labels: [string, string][], value: number): void;
 }
 
 /**
