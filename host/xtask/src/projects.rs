@@ -27,13 +27,17 @@ const LANGUAGES: &[Language] = &[
     Language { name: "rust", prepare: rust },
     Language { name: "python", prepare: python },
     Language { name: "javascript", prepare: javascript },
+    Language { name: "go", prepare: go },
+    Language { name: "c", prepare: zig },
+    Language { name: "cpp", prepare: zig },
+    Language { name: "zig", prepare: zig },
 ];
 
 /// Makes `<target>/projects/LANGUAGE/every-hook` and the component in it.
 pub(crate) fn build_projects(workspace: &Workspace, gateway: &Path) -> Result<()> {
     let projects = workspace.target.join("projects");
-    let ingredients = ingredients(workspace)?;
     for language in LANGUAGES {
+        let ingredients = ingredients(workspace, language)?;
         let folder = projects.join(language.name);
         let stamp = folder.join("stamp");
         let component = folder.join(NAME).join(format!("{NAME}.wasm"));
@@ -92,14 +96,27 @@ fn javascript(workspace: &Workspace, project: &Path) -> Result<Vec<PathBuf>> {
     Ok(Vec::new())
 }
 
-/// A digest of the templates, the recipes, the contract, the SDK and the toolchains.
-fn ingredients(workspace: &Workspace) -> Result<String> {
+fn go(workspace: &Workspace, _project: &Path) -> Result<Vec<PathBuf>> {
+    Ok(vec![tools::go(workspace)?])
+}
+
+/// C and C++ are compiled by it, too.
+fn zig(workspace: &Workspace, _project: &Path) -> Result<Vec<PathBuf>> {
+    Ok(vec![tools::ziglang(workspace)?])
+}
+
+/// A digest of the templates of a language, the recipes, the contract, the SDK and the toolchains.
+fn ingredients(workspace: &Workspace, language: &Language) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     include_str!("projects.rs").hash(&mut hasher);
     include_str!("tools.rs").hash(&mut hasher);
     let mut files = Vec::new();
-    for folder in ["host/author", "plugins/sdk", "wit"] {
+    let own = format!("host/author/templates/{}", language.name);
+    for folder in ["host/author/src", "host/author/templates/common", &own, "host/author/third-party", "wit"] {
         list(&workspace.root.join(folder), &mut files)?;
+    }
+    if language.name == "rust" {
+        list(&workspace.root.join("plugins/sdk"), &mut files)?;
     }
     files.sort();
     for file in files {

@@ -21,10 +21,10 @@ pub(crate) const FILES: &[(&str, &str)] = &[
 pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     let declarations = typescript::declarations(&job.world().resolve);
     write(&job.project.folder.join(DECLARATIONS), declarations.as_bytes())?;
-    let (node, compiler) = compiler(job)?;
+    let compiler = compiler(job)?;
     let output = job.scratch()?.join("plugin.wasm");
     check_exports(job)?;
-    Step::new(node)
+    Step::new("node")
         .arg(compiler)
         .args(["--wit", "wit", "--js", SOURCE, "--world", WORLD, "--sync", "--opt-size", "--stub-wasi", "--output"])
         .arg("build/plugin.wasm")
@@ -32,9 +32,9 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     read(&output)
 }
 
-fn compiler(job: &Job<'_>) -> Result<(PathBuf, PathBuf), Missing> {
+fn compiler(job: &Job<'_>) -> Result<PathBuf, Missing> {
     let missing = |what: &str, install: &str| Missing { what: what.to_owned(), install: vec![install.to_owned()] };
-    let node = on_path("node").ok_or_else(|| {
+    on_path("node").ok_or_else(|| {
         missing(
             "node (Node.js), which the compiler needs to run",
             "apt install nodejs npm    # or from https://nodejs.org",
@@ -42,7 +42,7 @@ fn compiler(job: &Job<'_>) -> Result<(PathBuf, PathBuf), Missing> {
     })?;
     let own = PathBuf::from(COMPILER);
     if job.project.folder.join(&own).is_file() {
-        return Ok((node, own));
+        return Ok(own);
     }
     Err(missing("componentize-qjs, which makes components of JavaScript and is named in package.json,", "npm install"))
 }

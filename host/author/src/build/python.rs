@@ -43,7 +43,7 @@ fn compiler(job: &Job<'_>) -> Result<PathBuf, Missing> {
     if is_program(&job.project.folder.join(&own)) {
         return Ok(own);
     }
-    on_path("componentize-py").ok_or_else(|| Missing {
+    on_path(COMPILER).map(|_| PathBuf::from(COMPILER)).ok_or_else(|| Missing {
         what: "componentize-py, which makes components of Python".to_owned(),
         install: vec![format!("python3 -m venv .venv && .venv/bin/python3 -m pip install {COMPONENTIZE_PY}")],
     })
@@ -51,5 +51,6 @@ fn compiler(job: &Job<'_>) -> Result<PathBuf, Missing> {
 
 /// Where the bindings for editors go; `pyproject.toml` and `.gitignore` name it too.
 const BINDINGS: &str = "bindings";
+const COMPILER: &str = "componentize-py";
 /// From the Python package index; the version that the tests use.
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";

@@ -103,7 +103,7 @@ impl hook::Hello for Plugin {
 impl hook::Starttls for Plugin {
     /// STARTTLS, before the handshake. Any verdict.
     fn on_starttls() -> Verdict {
-        log::info("handshake begins", &[("client", &session::remote().address)]);
+        log!(info, "handshake begins", client = session::remote().address);
         Verdict::Next
     }
 }
@@ -210,7 +210,7 @@ impl hook::Deliver for Plugin {
             if recipient.local_part == "full" {
                 return hook::Outcome::deferred(452, "4.2.2", "mailbox full");
             }
-            log::info("delivered", &[("recipient", &recipient.to_string())]);
+            log!(info, "delivered", recipient = recipient);
             hook::Outcome::Delivered
         };
         recipients.iter().map(outcome).collect()
@@ -271,7 +271,7 @@ impl hook::Observe for Plugin {
                 log::info("transaction ended", &fields);
             }
             hook::Event::SessionEnd(end) => {
-                log::info("session ended", &[("end", &format!("{end:?}").to_lowercase())]);
+                log!(info, "session ended", end = format!("{end:?}").to_lowercase());
             }
         }
     }
