@@ -43,6 +43,12 @@ impl Hooks {
         Ok(Self(HOOKS.into_iter().filter(|hook| names.contains(hook)).collect()))
     }
 
+    /// Whether a client would ever notice: `setup` alone is asked by the gateway when it starts, and by nobody else.
+    #[must_use]
+    pub fn are_enough(&self) -> bool {
+        self.0.iter().any(|hook| *hook != "setup")
+    }
+
     /// Whether this one is among them.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
@@ -98,6 +104,13 @@ mod tests {
         check("message,recipient", "recipient, message");
         check("recipient, message,recipient", "recipient, message");
         check("all", &HOOKS.join(", "));
+    }
+
+    #[test]
+    fn setup_alone_is_not_enough() {
+        for (text, enough) in [("setup", false), ("setup,mail", true), ("observe", true)] {
+            assert_eq!(Hooks::parse(text).unwrap().are_enough(), enough, "{text}");
+        }
     }
 
     #[test]

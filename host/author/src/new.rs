@@ -341,7 +341,7 @@ mod tests {
         assert!(folder.join("wit/deps/postgate-mail/hooks.wit").is_file());
         assert!(matches!(create(&folder, python, &hooks), Err(NewError::Exists(_))));
         assert!(matches!(create(&folder.join("plugin.py"), python, &hooks), Err(NewError::Name { .. })));
-        assert!(matches!(create(&scratch.path().join("no/such/folder/a"), python, &hooks), Ok(_)));
+        assert!(create(&scratch.path().join("no/such/folder/a"), python, &hooks).is_ok());
         // Nothing is left beside it.
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 2);
         let project = crate::Project::read(&folder).unwrap();

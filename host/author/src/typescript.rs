@@ -98,7 +98,19 @@ impl Writer<'_> {
                     self.line(&format!("    | {:?}{end}", case.name));
                 }
             }
-            _other => {
+            TypeDefKind::Resource
+            | TypeDefKind::Handle(_)
+            | TypeDefKind::Flags(_)
+            | TypeDefKind::Tuple(_)
+            | TypeDefKind::Option(_)
+            | TypeDefKind::Result(_)
+            | TypeDefKind::List(_)
+            | TypeDefKind::Map(..)
+            | TypeDefKind::FixedLengthList(..)
+            | TypeDefKind::Future(_)
+            | TypeDefKind::Stream(_)
+            | TypeDefKind::Type(_)
+            | TypeDefKind::Unknown => {
                 let written = self.kind(definition);
                 self.line(&format!("  export type {name} = {written};"));
             }

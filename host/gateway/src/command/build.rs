@@ -20,7 +20,9 @@ pub(super) fn build(folder: &Path) -> Result<String, Failure> {
     let built = make(folder, &mut tell).map_err(|error| Failure::new(exit(&error), error.to_string()))?;
     let refused = |error: postgate_plugin::LoadError| Failure::new(Exit::Data, chained(&error));
     let anatomy = postgate_plugin::anatomy(&built.component).map_err(refused)?;
-    let hooks: Vec<_> = postgate_plugin::hooks(&anatomy).map_err(refused)?.iter().map(Hook::name).collect();
+    let hooks = postgate_plugin::hooks(&anatomy).map_err(refused)?;
+    let setup = anatomy.exports.iter().any(|export| export.starts_with("postgate:mail/setup@")).then_some("setup");
+    let hooks: Vec<_> = setup.into_iter().chain(hooks.iter().map(Hook::name)).collect();
     let mut grants: Vec<&str> = Vec::new();
     for import in &anatomy.imports {
         if let Ok(Source::Service(service)) = postgate_plugin::source(import) {

@@ -12,6 +12,12 @@ pub(super) fn new(folder: &Path, language: &str, hooks: &str) -> Result<String, 
     let usage = |error: String| Failure::new(Exit::Usage, error);
     let language = Language::parse(language).map_err(|error| usage(error.to_string()))?;
     let hooks = Hooks::parse(hooks).map_err(|error| usage(error.to_string()))?;
+    if !hooks.are_enough() {
+        return Err(usage(
+            "setup is asked once, when the gateway starts: add a hook that clients lead to, such as recipient"
+                .to_owned(),
+        ));
+    }
     let written = create(folder, language, &hooks).map_err(|error| {
         let exit = match error {
             NewError::Name { .. } => Exit::Usage,
@@ -44,6 +50,7 @@ mod tests {
         check("Spam", "python", "mail", Exit::Usage, "\"Spam\" can't be the name of a plugin");
         check("spam", "pyton", "mail", Exit::Usage, "did you mean \"python\"?");
         check("spam", "python", "rcpt", Exit::Usage, "there is no hook \"rcpt\"");
+        check("spam", "python", "setup", Exit::Usage, "add a hook");
         new(&scratch.path().join("spam"), "python", "mail").unwrap();
         check("spam", "python", "mail", Exit::CannotCreate, "is there already");
     }

@@ -222,9 +222,9 @@ pub mod config {
     /// One value, by its keys from the outside in.
     pub fn value(path: &[String]) -> Option<String> {
         with(|state| {
-            let found = path.iter().try_fold(&state.config, |value, key| match value {
-                serde_json::Value::Array(items) => key.parse::<usize>().ok().and_then(|place| items.get(place)),
-                other => other.get(key),
+            let found = path.iter().try_fold(&state.config, |value, key| match key.parse::<usize>() {
+                Ok(place) if value.is_array() => value.get(place),
+                Ok(_) | Err(_) => value.get(key),
             })?;
             Some(found.as_str().map_or_else(|| found.to_string(), str::to_owned))
         })
