@@ -82,15 +82,15 @@ mod reply;
 pub mod testing;
 pub mod unit;
 
+pub use bindings::database::postgate::mail::sqlite;
 pub use host::{
     dns, editor, fetch, key_value, mail_authentication, mail_data, maildir, metrics, parts, passwords, secrets,
-    session, signing, sqlite, submit, transaction,
+    session, signing, submit, transaction,
 };
 
 /// What the host offers: in a component the generated imports, and natively those that a test plays.
 #[cfg(any(target_arch = "wasm32", doc))]
 mod host {
-    pub use crate::bindings::database::postgate::mail::sqlite;
     pub use crate::bindings::imports::postgate::mail::*;
 }
 #[cfg(not(any(target_arch = "wasm32", doc)))]

@@ -256,8 +256,8 @@ mod tests {
         scene.play(|| {
             assert_eq!(parts::field("subject"), Ok(vec!["tea".to_owned()]));
             assert_eq!(parts::field("To"), Ok(vec!["a, b".to_owned()]));
-            assert_eq!(mail_data::body_offset(), Ok(30));
-            assert_eq!(mail_data::read(30, 100).as_deref(), Ok(&b"At six?\r\n"[..]));
+            assert_eq!(mail_data::body_offset(), Ok(28));
+            assert_eq!(mail_data::read(28, 100).as_deref(), Ok(&b"At six?\r\n"[..]));
             assert_eq!(editor::append_field("X-A", b"1"), Ok(()));
             assert_eq!(editor::replace_field("SUBJECT", 0, b"coffee"), Ok(true));
             assert_eq!(editor::remove_fields("to"), Ok(1));

@@ -4,12 +4,6 @@
 //! those that the component has. What the arguments don't say is asked of `session` and `transaction`, and of `mail_data` and `parts`
 //! once the message is there.
 
-//@hook setup
-use postgate_sdk::config;
-//@end
-//@hook recipient
-use postgate_sdk::config::Configuration;
-//@end
 //@hook verify expand
 use postgate_sdk::DirectoryEntry;
 //@end
@@ -25,8 +19,11 @@ use postgate_sdk::Reply;
 //@hook connect hello starttls mail recipient data chunk
 use postgate_sdk::Verdict;
 //@end
-//@hook message
-use postgate_sdk::{editor, parts};
+//@hook setup
+use postgate_sdk::config;
+//@end
+//@hook recipient
+use postgate_sdk::config::Configuration;
 //@end
 //@hook starttls deliver observe
 use postgate_sdk::log;
@@ -39,6 +36,9 @@ use postgate_sdk::session;
 //@end
 //@hook data
 use postgate_sdk::transaction;
+//@end
+//@hook message
+use postgate_sdk::{editor, parts};
 //@end
 use postgate_sdk::{export, hook};
 
@@ -265,9 +265,9 @@ impl hook::Observe for Plugin {
         match event {
             hook::Event::TransactionReset => log::info("transaction reset", &[]),
             hook::Event::TransactionOutcome(fates) => {
-                let words = fates.iter().map(|fate| (fate.recipient.to_string(), format!("{:?}", fate.fate).to_lowercase()));
-                let words: Vec<(String, String)> = words.collect();
-                let fields: Vec<(&str, &str)> = words.iter().map(|(name, fate)| (name.as_str(), fate.as_str())).collect();
+                let fate = |fate: &hook::RecipientFate| format!("{:?}", fate.fate).to_lowercase();
+                let words: Vec<_> = fates.iter().map(|one| (one.recipient.to_string(), fate(one))).collect();
+                let fields: Vec<_> = words.iter().map(|(name, fate)| (name.as_str(), fate.as_str())).collect();
                 log::info("transaction ended", &fields);
             }
             hook::Event::SessionEnd(end) => {
@@ -306,7 +306,8 @@ mod tests {
         assert_eq!(tea.play(<Plugin as hook::Message>::on_message), hook::MessageVerdict::Next);
         assert_eq!(tea.message_text(), "Subject: tea\r\nX-Checked-By: @@NAME@@\r\n\r\nAt six?\r\n");
         let casino = Scene::new().message("Subject: win at the casino\n\nNow!\n");
-        assert_eq!(casino.play(<Plugin as hook::Message>::on_message), hook::MessageVerdict::reject(550, "5.7.1", "no casinos"));
+        let refused = hook::MessageVerdict::reject(550, "5.7.1", "no casinos");
+        assert_eq!(casino.play(<Plugin as hook::Message>::on_message), refused);
     }
     //@end
 }

@@ -6,7 +6,6 @@
 
 use super::state::with;
 
-pub use crate::bindings::database::postgate::mail::sqlite;
 pub use crate::bindings::imports::postgate::mail::{mail_authentication, signing, submit};
 
 pub mod session {
