@@ -44,7 +44,7 @@ fn compiler(job: &Job<'_>) -> Result<PathBuf, Missing> {
         return Ok(own);
     }
     on_path(COMPILER).map(|_| PathBuf::from(COMPILER)).ok_or_else(|| Missing {
-        what: "componentize-py, which makes components of Python".to_owned(),
+        what: "componentize-py, which makes components of Python,".to_owned(),
         install: vec![format!("python3 -m venv .venv && .venv/bin/python3 -m pip install {COMPONENTIZE_PY}")],
     })
 }
