@@ -2,7 +2,7 @@
 //!
 //! A plugin decides what a mail gateway does at the moments of the SMTP dialogue that it exports a [`hook`] for. What a
 //! hook's arguments do not say it asks of the context ([`session`], [`transaction`], [`mail_data`], [`editor`]); what it wants to
-//! do in the world it does through services ([`log`], [`config`], [`passwords`], [`maildir`]), which the operator grants by name.
+//! do in the world it does through services ([`mod@log`], [`config`], [`passwords`], [`maildir`]), which the operator grants by name.
 //! The contract itself is `wit/`, and says what each function means.
 //!
 //! ```
