@@ -26,20 +26,24 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
 
 /// Mends what wit-bindgen-cpp 0.61 makes of lists: it writes the form that the host reads over the elements themselves while it still reads
 /// them, which garbles those whose form is another, and lists that belong to the caller. What a hook answers is taken out of its place
-/// before that is written; what is given to a call is written elsewhere, and kept until the next hook.
+/// before that is written; what is given to a call is written elsewhere, and kept until the next hook. And what an option that is given to a
+/// call holds stays there, because the generated code frees it before the call, or takes it for another type.
 fn lowered_apart(code: &str) -> Result<String, BuildError> {
     let mut mended = String::with_capacity(code.len() + code.len() / 8);
+    // Calls come first, and then hooks.
     let mut is_export = false;
     let mut lines = code.lines().peekable();
     while let Some(line) = lines.next() {
         if line.starts_with("extern \"C\" __attribute__((__export_name__(") {
             is_export = true;
-        } else if line == "}" {
-            is_export = false;
         }
         let words = line.trim();
         if let Some(vector) = words.strip_prefix("auto&& _iter_elem = ").filter(|_| is_export) {
             mended.push_str(&format!("auto _iter_elem = std::move({});\n", vector.trim_end_matches(';')));
+            continue;
+        }
+        if let Some((name, option)) = moved_out(words).filter(|_| !is_export) {
+            mended.push_str(&format!("auto&& {name} = ({option}).value();\n"));
             continue;
         }
         mended.push_str(line);
@@ -75,6 +79,13 @@ fn lowered_apart(code: &str) -> Result<String, BuildError> {
     let at = at.ok_or_else(|| BuildError::Bindings("plugin.cpp includes nothing".to_owned()))?;
     mended.insert_str(at, LOWERED);
     Ok(mended)
+}
+
+/// `T payload2 = (std::move(option)).value();`: the name, and the option.
+fn moved_out(line: &str) -> Option<(&str, &str)> {
+    let (declaration, option) = line.split_once(" = (std::move(")?;
+    let (_, name) = declaration.rsplit_once(' ')?;
+    Some((name, option.strip_suffix(")).value();")?))
 }
 
 /// What is given to calls, in the form that the host reads.
@@ -127,6 +138,13 @@ mod tests {
         assert!(after.contains("{\n  lowered.clear();\n"), "{after}");
         assert!(after.contains("static_assert(sizeof(_vec1[0]) >= (3*sizeof(void*)));\nfor "), "{after}");
         assert!(after.contains("auto _iter_elem = std::move(_vec1[i]);"), "{after}");
+    }
+
+    #[test]
+    fn options_stay_where_they_are() {
+        let line = "    types::Mailbox payload2 = (std::move((request).sender)).value();\n";
+        let mended = lowered_apart(&format!("#include <x>\nvoid a::Call()\n{{\n{line}}}\n")).unwrap();
+        assert!(mended.ends_with("{\nauto&& payload2 = ((request).sender).value();\n}\n"), "{mended}");
     }
 
     #[test]
