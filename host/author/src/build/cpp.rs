@@ -116,6 +116,33 @@ const ARGUMENTS: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build::write;
+    use crate::contract::CONTRACT;
+    use crate::world;
+
+    /// Of everything that the contract has: no list is written over, and nothing leaves its option before a call.
+    #[test]
+    fn the_whole_contract_is_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in CONTRACT {
+            write(&folder.path().join("deps/postgate-mail").join(name), text.as_bytes()).unwrap();
+        }
+        let text = "package author:plugin;\nworld plugin { include postgate:mail/everything@0.1.0; }\n";
+        write(&folder.path().join("world.wit"), text.as_bytes()).unwrap();
+        let world = world::read(folder.path()).unwrap();
+        let mut bindings = Bindings::generate(&world, wit_bindgen_cpp::Opts::default().build(None)).unwrap();
+        let check = |code: &str| {
+            let mended = lowered_apart(code)?;
+            let (calls, hooks) =
+                mended.split_once("extern \"C\" __attribute__((__export_name__(\"postgate:mail/").unwrap();
+            assert!(!calls.contains(" = (std::move(") && !hooks.contains("auto&& _iter_elem"));
+            let lists = |code: &str| code.matches("auto _base = _ptr").count();
+            assert!(lists(calls) > 5 && lists(calls) == calls.matches("lowered.emplace_back(").count());
+            assert!(lists(hooks) > 5 && lists(hooks) == hooks.matches("static_assert(sizeof(_vec").count());
+            Ok(mended)
+        };
+        bindings.amend(|path| path == "plugin.cpp", check).unwrap();
+    }
 
     #[test]
     fn lists_are_lowered_apart() {
