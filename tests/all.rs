@@ -1,6 +1,6 @@
 //! The tests of the whole: real sockets, real guests, real clients. One binary, because linking the engine is the slow part.
 //!
-//! `cargo xtask test` builds or fetches what they need (the shipped plugins, guests in Rust, Python and JavaScript, Debian's mail
+//! `cargo xtask test` builds or fetches what they need (the shipped plugins, guests and new plugins in Rust, Python and JavaScript, Debian's mail
 //! clients), and runs them.
 
 #![allow(unreachable_pub, reason = "nothing of a test binary can be reached from outside")]
@@ -8,6 +8,7 @@
 mod architecture;
 mod auth;
 mod authentication;
+mod author;
 mod clients;
 mod conduct;
 mod contract;

@@ -82,6 +82,13 @@ fn one_crate_names_the_engine() {
     }
 }
 
+/// What authors need is not what serves.
+#[test]
+fn the_tools_of_authors_stand_alone() {
+    absent("host/author/src", &["tokio", "wasmtime", "postgate_plugin", "postgate_smtp", "TcpStream"], &[]);
+    assert!(!dependencies("host/author").iter().any(|name| name.starts_with("postgate") || name == "tokio"));
+}
+
 #[test]
 fn one_module_does_tls() {
     let module = ["tls.rs", "tls/certificates.rs", "tls/peer.rs", "tls/rehearsal.rs", "stream.rs"];

@@ -112,6 +112,15 @@ struct Script {
     dialogue: Dialogue,
 }
 
+/// Plays a dialogue without settings, which does not look at what is stored, against this listener.
+pub(crate) fn play(name: &str, text: &str, address: SocketAddr) -> Result<(), String> {
+    let dialogue = Dialogue::read(text).map_err(|error| format!("{name}: {error}"))?;
+    let script = Script { name: name.to_owned(), dialogue };
+    let addresses = BTreeMap::from([(PLAIN.to_owned(), address)]);
+    let stage = Stage { addresses, mail: PathBuf::new(), authority: Authority::new() };
+    support::runtime().block_on(stage.play(&script, Cut::Nowhere)).map(drop)
+}
+
 fn scripts() -> Vec<Script> {
     let folder = support::root().join("tests/dialogues");
     let mut files: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();

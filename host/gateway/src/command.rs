@@ -1,14 +1,16 @@
-//! The command line: `postgate run|check|explain|inspect|test|password|dkim-record|reference`.
+//! The command line: `postgate run|check|explain|inspect|password|dkim-record|reference`, and for authors of plugins `new|build|test`.
 //!
 //! What a command has to say goes to standard output, what went wrong to standard error. Exit codes are those of sysexits:
-//! 64 for a wrong command line, 65 for a file that is no plugin, 66 for one that can't be read, 71 where the system does not
-//! let us, 74 where output can't be written, and 78 for everything about the configuration, a missing file included: whoever
+//! 64 for a wrong command line, 65 for a file that is no plugin or sources that don't become one, 66 for one that can't be read, 69 for a
+//! tool that is missing, 71 where the system does not let us, 73 where a project can't be written, 74 where output can't be written, and 78 for everything about the configuration, a missing file included: whoever
 //! supervises us then knows that it is no use to start us again.
 
+mod build;
 mod check;
 mod dkim_record;
 mod explain;
 mod inspect;
+mod new;
 mod password;
 mod run;
 mod table;
@@ -31,8 +33,8 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 a dialogue of `test` failed, 64 wrong command line, 65 not a plugin, 66 file can't be read, 71 the system refused, \
-                          74 output can't be written, 78 configuration";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 a dialogue of `test` failed, 64 wrong command line, 65 not a plugin, 66 file can't be read, \
+                          69 a tool is missing, 71 the system refused, 73 a project can't be written, 74 output can't be written, 78 configuration";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -76,7 +78,40 @@ enum Command {
     },
     /// Prints a configuration file that documents every setting
     Reference,
+    /// Begins a plugin: a folder with everything that it takes to build, test and run it
+    #[command(after_help = NEW)]
+    New {
+        /// The folder to write; its last part is the plugin's name
+        #[arg(value_name = "NAME")]
+        folder: PathBuf,
+        /// What to write it in: rust, python, javascript, go, c, cpp or zig
+        #[arg(long, value_name = "LANGUAGE")]
+        lang: String,
+        /// The moments at which it is asked, such as recipient,message; or all
+        #[arg(long, value_name = "HOOKS", default_value = "recipient,message")]
+        hooks: String,
+    },
+    /// Makes the component of a plugin that `new` has begun
+    #[command(after_help = BUILD)]
+    Build {
+        /// The folder of the plugin
+        #[arg(value_name = "FOLDER", default_value = ".")]
+        folder: PathBuf,
+    },
 }
+
+const NEW: &str = "\
+Hooks: setup, connect, hello, starttls, authenticate, mail, recipient, data, chunk, message, deliver, verify, expand, command, observe
+
+The project compiles, and does something small at each hook. Nothing is downloaded; `postgate build` says which tools it needs.
+
+  postgate new spam-check --lang python --hooks recipient,message
+  cd spam-check
+  postgate build";
+
+const BUILD: &str = "\
+Runs the toolchain of the language that plugin.toml names, shows each command and what it says, and leaves NAME.wasm. Where a tool is
+missing it says which, and the command that installs it. If something goes wrong, the component that was there stays.";
 
 #[derive(Debug, Args)]
 struct Settings {
@@ -102,7 +137,9 @@ enum Exit {
     Usage = 64,
     Data = 65,
     NoInput = 66,
+    Unavailable = 69,
     System = 71,
+    CannotCreate = 73,
     Output = 74,
     Config = 78,
 }
@@ -169,6 +206,8 @@ impl Command {
             }
             Command::DkimRecord { settings, key } => dkim_record::dkim_record(&settings.load()?, &key),
             Command::Reference => Ok(config::REFERENCE.to_owned()),
+            Command::New { folder, lang, hooks } => new::new(&folder, &lang, &hooks),
+            Command::Build { folder } => build::build(&folder),
         }
     }
 }

@@ -113,7 +113,7 @@ fn ingredients(folder: &Path, language: Language) -> Result<String> {
 }
 
 /// All files below; the WIT package is a symbolic link.
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+pub(crate) fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("{} can't be read", folder.display()))? {
         let path = entry?.path();
         if path.is_dir() {

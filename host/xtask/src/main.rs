@@ -1,4 +1,4 @@
-//! The commands of the project: `cargo xtask run | build | test | bench | scan | lint`.
+//! The commands of the project: `cargo xtask run | build | test | projects | bench | scan | lint`.
 //!
 //! They begin on a fresh machine with a Rust toolchain, and fetch what else they need: the WebAssembly target, the toolchains of
 //! the guests in other languages, the mail clients that the tests speak to. Each step says in one line what it does.
@@ -7,6 +7,7 @@ mod components;
 mod guests;
 mod lint;
 mod peers;
+mod projects;
 mod scan;
 mod step;
 mod tools;
@@ -41,6 +42,12 @@ fn run(arguments: &[String]) -> Result<()> {
         "run" => quickstart(&Workspace::find()?, rest),
         "build" => build(&Workspace::find()?, rest),
         "test" => test(&Workspace::find()?, rest),
+        "projects" => {
+            refuse(rest)?;
+            let workspace = Workspace::find()?;
+            let gateway = build_gateway(&workspace, Profile::Dev)?;
+            projects::build_projects(&workspace, &gateway)
+        }
         "bench" => bench(&Workspace::find()?, rest),
         "scan" => {
             refuse(rest)?;
@@ -95,7 +102,8 @@ fn test(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     tools::aiosmtpd(workspace)?;
     build_components(workspace, &[Kind::Plugin, Kind::Guest])?;
     guests::build_guests(workspace)?;
-    build_gateway(workspace, Profile::Dev)?;
+    let gateway = build_gateway(workspace, Profile::Dev)?;
+    projects::build_projects(workspace, &gateway)?;
     workspace.cargo("testing the workspace").args(["test", "--workspace"]).args(arguments).run()
 }
 
@@ -203,6 +211,7 @@ usage: cargo xtask COMMAND
                                 the arguments are those of `postgate run`, such as --set key=value
   build [--release]             builds gateway and plugins
   test [ARGUMENTS]              fetches what the tests need, and passes the arguments to `cargo test --workspace`
+  projects                      builds a plugin with all hooks in each language, by `postgate new` and `postgate build`
   bench                         all of these:
   bench core [ARGUMENTS]        measures the protocol; the arguments are those of `cargo bench`
   bench plugin [ARGUMENTS]      measures the plugin host

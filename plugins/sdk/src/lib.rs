@@ -2,11 +2,11 @@
 //!
 //! A plugin decides what a mail gateway does at the moments of the SMTP dialogue that it exports a [`hook`] for. What a
 //! hook's arguments do not say it asks of the context ([`session`], [`transaction`], [`mail_data`], [`editor`]); what it wants to
-//! do in the world it does through services ([`log`], [`config`], [`passwords`], [`maildir`]), which the operator grants by name.
+//! do in the world it does through services ([`mod@log`], [`config`], [`passwords`], [`maildir`]), which the operator grants by name.
 //! The contract itself is `wit/`, and says what each function means.
 //!
 //! ```
-//! use postgate_sdk::{Mailbox, Parameter, Reply, Verdict, hook};
+//! use postgate_sdk::{Mailbox, Parameter, Verdict, hook, reply};
 //!
 //! struct Policy;
 //!
@@ -14,7 +14,7 @@
 //!     fn on_recipient(recipient: Mailbox, _parameters: Vec<Parameter>) -> Verdict {
 //!         match (recipient.local_part.as_str(), recipient.domain.as_str()) {
 //!             ("alice" | "postmaster", "example.org") => Verdict::Accept,
-//!             (_, "example.org") => Verdict::Reject(Reply::new(550, "5.1.1", "no such user")),
+//!             (user, "example.org") => Verdict::Reject(reply!(550, "5.1.1", "there is no {user}")),
 //!             _ => Verdict::Next,
 //!         }
 //!     }
@@ -25,7 +25,50 @@
 //! ```
 //!
 //! That is a whole plugin: a library of `crate-type = ["cdylib"]`, built with `cargo build --target wasm32-wasip2 --release`.
-//! Its component exports the one hook and imports only what it calls.
+//! Its component exports the one hook and imports only what it calls. `postgate new` makes such a project.
+//!
+//! # Configuration
+//!
+//! The plugin's own table is read as a type; a mistake in it is told to the operator at its line, by the hook `setup`.
+//!
+//! ```
+//! use postgate_sdk::config::{self, Configuration};
+//! use postgate_sdk::hook::{Mail, SettingProblem, Setup};
+//! use postgate_sdk::{Mailbox, Parameter, Verdict, export};
+//!
+//! #[derive(serde::Deserialize)]
+//! #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+//! struct Settings {
+//!     refused_domains: Vec<String>,
+//! }
+//!
+//! static SETTINGS: Configuration<Settings> = Configuration::new();
+//!
+//! struct Refuse;
+//! export!(Refuse: setup, mail);
+//!
+//! impl Setup for Refuse {
+//!     fn on_setup() -> Vec<SettingProblem> {
+//!         config::problems::<Settings>()
+//!     }
+//! }
+//!
+//! impl Mail for Refuse {
+//!     fn on_mail(reverse_path: Option<Mailbox>, _parameters: Vec<Parameter>) -> Verdict {
+//!         Verdict::decide(|| {
+//!             let settings = SETTINGS.load()?;
+//!             let is_refused = reverse_path.is_some_and(|path| settings.refused_domains.contains(&path.domain));
+//!             Ok(if is_refused { Verdict::reject(550, "5.7.1", "no mail from there") } else { Verdict::Next })
+//!         })
+//!     }
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! # Tests
+//!
+//! A plugin is tested natively, by `cargo test`, with the host played by [`testing`]; and as the component that it becomes, by `postgate
+//! test`.
 
 #![deny(missing_docs)]
 
@@ -36,28 +79,23 @@ pub mod hook;
 pub mod log;
 mod reply;
 pub mod sqlite;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 pub mod unit;
 
-pub use bindings::imports::postgate::mail::dns;
-pub use bindings::imports::postgate::mail::editor;
-pub use bindings::imports::postgate::mail::fetch;
-pub use bindings::imports::postgate::mail::key_value;
-pub use bindings::imports::postgate::mail::mail_authentication;
-pub use bindings::imports::postgate::mail::mail_data;
-pub use bindings::imports::postgate::mail::maildir;
-pub use bindings::imports::postgate::mail::metrics;
-pub use bindings::imports::postgate::mail::parts;
-pub use bindings::imports::postgate::mail::passwords;
-pub use bindings::imports::postgate::mail::secrets;
-pub use bindings::imports::postgate::mail::session;
-pub use bindings::imports::postgate::mail::signing;
-pub use bindings::imports::postgate::mail::submit;
-pub use bindings::imports::postgate::mail::transaction;
+pub use host::{
+    dns, editor, fetch, key_value, mail_authentication, mail_data, maildir, metrics, parts, passwords, secrets,
+    session, signing, submit, transaction,
+};
+
+/// What the host offers: in a component the generated imports, and natively those that a test plays.
+#[cfg(any(target_arch = "wasm32", doc))]
+mod host {
+    pub use crate::bindings::imports::postgate::mail::*;
+}
+#[cfg(not(any(target_arch = "wasm32", doc)))]
+use testing::host;
+
 pub use bindings::imports::postgate::mail::types::{
     DirectoryEntry, EnhancedStatus, Mailbox, Parameter, Reply, ServiceError, Verdict,
 };
-
-/// The plugin in the README of the repository compiles too.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
