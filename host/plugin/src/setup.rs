@@ -35,14 +35,21 @@ pub(crate) async fn ask(plugin: &Plugin, instance: &mut Instance) -> Result<(), 
     }
     let problems = problems.into_iter().take(MAX_PROBLEMS).map(|problem| SettingProblem {
         path: problem.path.into_iter().take(MAX_DEPTH).collect(),
-        message: plugin
-            .redacted(problem.message)
-            .chars()
-            .take(MAX_MESSAGE_CHARS)
-            .flat_map(char::escape_debug)
-            .collect(),
+        message: shown(&plugin.redacted(problem.message)),
     });
     Err(LoadError::Settings(problems.collect()))
+}
+
+/// The plugin's words on one line, with nothing in them that a terminal would obey.
+fn shown(message: &str) -> String {
+    let mut shown = String::new();
+    for character in message.chars().take(MAX_MESSAGE_CHARS) {
+        match character {
+            '\'' | '"' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+    }
+    shown
 }
 
 fn signature(error: wasmtime::Error) -> LoadError {

@@ -163,9 +163,9 @@ fn asked_for(name: &Name, kind: RecordType, answers: &[Record]) -> Vec<Record> {
         if !found.is_empty() {
             return found;
         }
-        let alias = of_owner().find_map(|record| match &record.data {
-            RData::CNAME(target) => Some(&target.0),
-            _ => None,
+        let alias = of_owner().find_map(|record| {
+            let RData::CNAME(target) = &record.data else { return None };
+            Some(&target.0)
         });
         match alias {
             Some(target) => owner = target,

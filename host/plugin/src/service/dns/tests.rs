@@ -129,18 +129,18 @@ impl Server {
 
 async fn addresses(resolver: &Resolver, name: &str) -> Result<Vec<Ipv4Addr>, LookupError> {
     let records = resolver.look_up(&Semaphore::new(1), &absolute(name).unwrap(), RecordType::A).await?;
-    let address = |data: &RData| match data {
-        RData::A(address) => Some(address.0),
-        _ => None,
+    let address = |data: &RData| {
+        let RData::A(address) = data else { return None };
+        Some(address.0)
     };
     Ok(records.iter().filter_map(|record| address(&record.data)).collect())
 }
 
 async fn texts(resolver: &Resolver, name: &str) -> Result<Vec<Vec<u8>>, LookupError> {
     let records = resolver.look_up(&Semaphore::new(1), &absolute(name).unwrap(), RecordType::TXT).await?;
-    let joined = |data: &RData| match data {
-        RData::TXT(text) => Some(text.txt_data.concat()),
-        _ => None,
+    let joined = |data: &RData| {
+        let RData::TXT(text) = data else { return None };
+        Some(text.txt_data.concat())
     };
     Ok(records.iter().filter_map(|record| joined(&record.data)).collect())
 }
@@ -184,8 +184,8 @@ async fn forged_answers_are_not_believed() {
     fn other_owner(query: &Query) -> Vec<u8> {
         query.answer(0, false, &[("other.example", A, FORGED.to_vec())])
     }
-    let forgeries: [(&str, fn(&Query) -> Vec<u8>); 3] =
-        [("id", other_id), ("question", other_question), ("owner", other_owner)];
+    type Forge = fn(&Query) -> Vec<u8>;
+    let forgeries: [(&str, Forge); 3] = [("id", other_id), ("question", other_question), ("owner", other_owner)];
     for (what, forge) in forgeries {
         let alone = Server::start(move |query| vec![forge(query)]).await;
         let found = addresses(&alone.resolver(), "host.example").await;

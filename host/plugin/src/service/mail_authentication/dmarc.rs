@@ -42,7 +42,12 @@ pub(super) fn author(fields: &Fields<'_>) -> Author {
     let mailboxes = match &value {
         HeaderValue::Address(Address::List(list)) => list.iter().collect::<Vec<_>>(),
         HeaderValue::Address(Address::Group(groups)) => groups.iter().flat_map(|group| &group.addresses).collect(),
-        _ => Vec::new(),
+        HeaderValue::Text(_)
+        | HeaderValue::TextList(_)
+        | HeaderValue::DateTime(_)
+        | HeaderValue::ContentType(_)
+        | HeaderValue::Received(_)
+        | HeaderValue::Empty => Vec::new(),
     };
     let domain = |address: &str| {
         let domain = address.rsplit_once('@')?.1.trim_end_matches('.').to_ascii_lowercase();

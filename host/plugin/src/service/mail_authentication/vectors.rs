@@ -190,7 +190,7 @@ async fn the_suite_of_arc() {
         }
     }
     let total = passed + wrong.len();
-    println!("the ARC test suite: passed {passed} of {total}");
+    eprintln!("the ARC test suite: passed {passed} of {total}");
     let unexpected: Vec<_> =
         wrong.iter().filter(|(name, _)| !DEVIATIONS.iter().any(|(known, _)| known == name)).collect();
     assert!(unexpected.is_empty(), "passed {passed} of {total}: {unexpected:#?}");
