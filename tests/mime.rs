@@ -254,5 +254,5 @@ rules = [
     }
     let wrong = "rules = [{ name = \"odd\", when = [{ of = \"recipient\", matches = \"(\" }], then = [\"stop\"] }]";
     let problem = load(&one_chain("[\"rules\"]", &with_config("rules", "header-rules", wrong))).unwrap_err();
-    assert!(problem.contains("rule \\\"odd\\\": `matches`"), "{problem}");
+    assert!(problem.contains("rule \"odd\": `matches`"), "{problem}");
 }

@@ -176,7 +176,7 @@ fn nasty_figures_can_be_read() {
         "postgate_plugin_values_total{plugin=\"answers\",v=\"\\\"\"} 18446744073709551615\n",
         "postgate_plugin_values_total{plugin=\"answers\",v=\"\\\\\\\"\"} 18446744073709551615\n",
         "postgate_plugin_values_total{plugin=\"answers\",v=\"\\\\n\"} 18446744073709551615\n",
-        "postgate_plugin_order{a=\"1\",b=\"2\",plugin=\"answers\"} 2\n",
+        "postgate_plugin_order{plugin=\"answers\",a=\"1\",b=\"2\"} 2\n",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
     }

@@ -296,7 +296,9 @@ fn told(response: IncomingResponse) -> String {
             Err(end) => break end,
         }
     };
-    format!("{status} {} {} {end:?}", octets.len(), String::from_utf8_lossy(&octets))
+    // A line of a reply has room for the begin and for how it ended.
+    let begin: String = String::from_utf8_lossy(&octets).chars().take(100).collect();
+    format!("{status} {} {begin} {end:?}", octets.len())
 }
 
 fn code(error: &ErrorCode) -> String {
