@@ -108,9 +108,9 @@ impl Stubs {
             };
             let found = records.iter().filter(|data| data.record_type() == kind);
             let found: Vec<Record> = found.map(|data| Record::from_rdata(at.clone(), TTL_S, data.clone())).collect();
-            let alias = records.iter().find_map(|data| match data {
-                RData::CNAME(alias) => Some(alias.0.to_lowercase()),
-                _ => None,
+            let alias = records.iter().find_map(|data| {
+                let RData::CNAME(alias) = data else { return None };
+                Some(alias.0.to_lowercase())
             });
             match alias {
                 Some(alias) if found.is_empty() => at = alias,
