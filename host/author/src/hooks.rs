@@ -88,10 +88,17 @@ impl std::error::Error for UnknownHook {}
 
 /// The one of these that was meant, if a slip of the finger lies between them.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known.map(|name| (strsim::damerau_levenshtein(word, name), name));
+    let known: Vec<&str> = known.collect();
+    if let Some(name) = known.iter().find(|name| word.len() >= ABBREVIATION_MIN && name.starts_with(word)) {
+        return Some(name);
+    }
+    let near = known.into_iter().map(|name| (strsim::damerau_levenshtein(word, name), name));
     let (distance, name) = near.min_by_key(|(distance, _)| *distance)?;
     (distance <= word.chars().count().div_ceil(3).max(1)).then_some(name)
 }
+
+/// Letters from which on the begin of a name stands for it.
+const ABBREVIATION_MIN: usize = 3;
 
 #[cfg(test)]
 mod tests {

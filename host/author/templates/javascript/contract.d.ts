@@ -491,7 +491,10 @@ declare module "postgate:mail/mail-authentication@0.1.0" {
     code: ResultCode;
     /** The domain of the From field. */
     domain: string;
-    /** What that domain asks for; none where it has no record. */
+    /**
+     * What that domain asks for, for itself, names below it, or names below it that are not there (`p=`, `sp=`, `np=`); none where there is
+     * no record.
+     */
     policy?: DmarcPolicy | undefined;
     /**
      * Of how many messages in a hundred it asks for that (`pct=`; 0 with `t=y`); the others are treated one step more gently
@@ -509,6 +512,11 @@ declare module "postgate:mail/mail-authentication@0.1.0" {
     sets: number;
     /** The domain that has sealed last. */
     domain?: string | undefined;
+    /**
+     * What that domain says that it has found of DMARC; where the chain has passed, and its signature covers From. Whether it is to be
+     * believed is for the plugin to say: no result of `dmarc` hangs on it.
+     */
+    dmarc?: ResultCode | undefined;
   }
   /** Forward-confirmed reverse DNS of the client (RFC 8601 section 2.7.3). */
   export interface IprevResult {
@@ -670,7 +678,8 @@ declare module "postgate:mail/message@0.1.0" {
  * Figures of the plugin's own, among the gateway's metrics. Grant: `metrics`.
  *
  * A name is 1 to 64 lower-case letters, digits and `_`, and does not begin with a digit; the host puts `postgate_plugin_` before
- * it, and the plugin's name as a label. A figure has at most 4 labels; a plugin has as many different figures (name and label values
+ * it, and the plugin's name as a label. No word of it is a kind (`gauge`), an abbreviated unit (`ms`) or a unit that is not a base unit
+ * (`milliseconds`): Prometheus' own tool, `promtool check metrics`, finds nothing wrong with what a plugin counts. A figure has at most 4 labels; a plugin has as many different figures (name and label values
  * together) as the operator allows, and further ones are a `quota` error.
  */
 declare module "postgate:mail/metrics@0.1.0" {
@@ -991,7 +1000,7 @@ declare module "postgate:mail/signing@0.1.0" {
  *
  * Nothing but this one database can be reached: `ATTACH`, file functions and extensions are off. Its size is bounded by the operator; a
  * statement that runs longer than the call's deadline is interrupted. A transaction that is open when the hook returns, or the plugin fails,
- * is rolled back.
+ * is rolled back. There are no temporary and no virtual tables, and neither `json_patch` nor `unhex`.
  */
 declare module "postgate:mail/sqlite@0.1.0" {
   export type ServiceError = import("postgate:mail/types@0.1.0").ServiceError;
