@@ -97,6 +97,7 @@ const USERS: &str = r#"[plugin.auth.config]
 certificates = { "front.example.org" = "front" }
 [plugin.auth.config.users]
 "gateway" = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$AlSHCZm0W+AqPedXuSU6UaSoGFjb05PThYAYYRwl9HI=:mlrtMEw7FrF2k+9V2vL39MD5HLOADiNE6eFgWoV3dEg="
+"strong" = "SCRAM-SHA-256$600000:W22ZaJ0SNY7soEsUEjb6gQ==$5oe1/jBDSxZjARN8IZNNZjkZWc6zh0To1KiwECQk5q8=:Bdt3iYvep3Q8owfjcwHmRQ2NTsuanIJk+6c1KEPT82s="
 "#;
 
 /// A gateway that takes mail from whoever authenticates by this mechanism.
@@ -135,10 +136,13 @@ fn introduced(upstream: &Gateway, authority: &Authority, ours: &Authority, setti
 fn who_we_are() {
     let authority = Authority::new();
     let password = "auth = { user = \"gateway\", password = { secret = \"p\" } }";
+    let strong = "auth = { user = \"strong\", password = { secret = \"p\" }, mechanism = \"SCRAM-SHA-256\" }";
     let certificate = "certificate = { chain = 'own.pem', key = 'own.key' }\nauth = { mechanism = \"EXTERNAL\" }";
     for (mechanism, settings) in [
         ("SCRAM-SHA-256-PLUS", password),
         ("SCRAM-SHA-256", password),
+        // As `postgate password --scram` makes them; and the relay offers to bind, which we are told not to.
+        ("SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256", strong),
         ("PLAIN", password),
         ("LOGIN", password),
         ("EXTERNAL", certificate),

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 pub use envelope::{Addressee, DeliverBy, Envelope, Hold, International};
 pub use failure::{Ending, Failure, Malformed, Outcome};
+pub use sasl::{Work, Worked};
 
 use crate::config::Protocol;
 use crate::domain::Domain;
@@ -137,6 +138,8 @@ pub enum Event {
     Wait,
     /// Send the output, do the handshake of TLS, and call [`Client::secured`]. If it fails, just close.
     StartTls,
+    /// Take [`Client::work`], run it where it keeps nobody waiting, and give what came of it to [`Client::worked`].
+    Work,
     /// Nothing is under way: [`Client::begin`] a transaction, [`Client::reset`], or [`Client::quit`].
     Ready,
     /// Give the next octets of the message, by [`Client::mail_data`], or [`Client::end_mail_data`] if there are none; best when the output is sent.
@@ -178,6 +181,8 @@ enum Stage {
     TlsAnnounced,
     Handshake,
     Auth(Box<Exchange>),
+    /// A challenge, still to be answered; empty while somebody works on it. Input stays where it is.
+    Work(Option<Box<Work>>),
     Ready,
     Reset,
     Transaction(Box<Transaction>),
@@ -249,6 +254,8 @@ impl Client {
                 *input = &[];
                 Some(Event::Wait)
             }
+            Stage::Work(Some(_)) => Some(Event::Work),
+            Stage::Work(None) => Some(Event::Wait),
             Stage::Banner
             | Stage::Ehlo
             | Stage::Helo
@@ -288,6 +295,7 @@ impl Client {
             | Stage::TlsAnnounced
             | Stage::Handshake
             | Stage::Auth(_)
+            | Stage::Work(_)
             | Stage::Reset
             | Stage::Transaction(_)
             | Stage::Quit
@@ -313,7 +321,7 @@ impl Client {
             Stage::Reset => self.fail(Failure::Refused(heard.reply())),
             Stage::Transaction(transaction) => self.transact(transaction, &heard),
             Stage::Quit => self.stage = Stage::Closed(Ending::Quit),
-            stage @ (Stage::TlsAnnounced | Stage::Handshake | Stage::Closed(_)) => self.stage = stage,
+            stage @ (Stage::TlsAnnounced | Stage::Handshake | Stage::Work(_) | Stage::Closed(_)) => self.stage = stage,
         }
     }
 
@@ -363,6 +371,7 @@ impl Client {
             | Stage::TlsAnnounced
             | Stage::Handshake
             | Stage::Auth(_)
+            | Stage::Work(_)
             | Stage::Ready
             | Stage::Reset
             | Stage::Closed(_) => patience.command,
@@ -390,6 +399,7 @@ impl Client {
             | Stage::TlsAnnounced
             | Stage::Handshake
             | Stage::Auth(_)
+            | Stage::Work(_)
             | Stage::Ready
             | Stage::Reset
             | Stage::Transaction(_)
@@ -438,6 +448,7 @@ impl Client {
             | Stage::TlsAnnounced
             | Stage::Handshake
             | Stage::Auth(_)
+            | Stage::Work(_)
             | Stage::Ready
             | Stage::Reset
             | Stage::Quit => self.stage = Stage::Closed(Ending::Failed(failure)),

@@ -227,6 +227,11 @@ fn converse<'a>(mut reads: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<Outc
                 None => client.lost(),
             },
             client::Event::StartTls => client.secured(None),
+            client::Event::Work => {
+                if let Some(work) = client.work() {
+                    client.worked(work.run());
+                }
+            }
             client::Event::Ready if !begun => {
                 begun = true;
                 client.begin(envelope.clone());

@@ -80,6 +80,7 @@ fn play(config: Config, envelope: &Envelope, message: &[u8], script: &str, reads
                 Event::MailData => client.end_mail_data(),
                 Event::Outcome(outcomes) => course.outcomes = outcomes,
                 Event::StartTls => client.secured(None),
+                Event::Work => prove(&mut client),
                 Event::Close(ending) => {
                     course.ending = Some(ending);
                     break;
@@ -323,6 +324,12 @@ fn what_ends_a_connection() {
     );
 }
 
+fn prove(client: &mut Client) {
+    let work = client.work().expect("nobody has taken it");
+    assert!(client.work().is_none());
+    client.worked(work.run());
+}
+
 /// RFC 8689 section 4.2.1: below TLS is not enough, the server has to be who it should be.
 #[test]
 fn require_tls_is_for_servers_that_are_verified() {
@@ -358,6 +365,7 @@ fn servers_that_know_one_reply() {
                     match event {
                         Event::Wait => input = line.as_bytes(),
                         Event::StartTls => client.secured(None),
+                        Event::Work => prove(&mut client),
                         Event::Ready if begun => client.quit(),
                         Event::Ready => {
                             begun = true;
@@ -446,6 +454,7 @@ fn against_ourselves(
                     session.secured(facts);
                     client.secured(Some(vec![9; 32]));
                 }
+                Event::Work => prove(&mut client),
                 Event::Ready if !begun => {
                     begun = true;
                     client.begin(envelope.clone());

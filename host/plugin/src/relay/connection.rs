@@ -109,7 +109,7 @@ impl Connection {
                 Event::StartTls => connection.secure(layer, config).await?,
                 Event::Close(ending) => return Err(over(ending)),
                 // Nothing is under way.
-                Event::Wait | Event::MailData | Event::Outcome(_) => {}
+                Event::Wait | Event::Work | Event::MailData | Event::Outcome(_) => {}
             }
         }
     }
@@ -135,7 +135,7 @@ impl Connection {
         match self.event().await {
             Event::Ready => Ok(()),
             Event::Close(ending) => Err(over(ending)),
-            Event::Wait | Event::StartTls | Event::MailData | Event::Outcome(_) => {
+            Event::Wait | Event::StartTls | Event::Work | Event::MailData | Event::Outcome(_) => {
                 Err(Trouble::Dialogue(Failure::OutOfStep))
             }
         }
@@ -175,7 +175,7 @@ impl Connection {
                 Event::Outcome(found) => outcomes = found,
                 Event::Ready => return Ok(outcomes),
                 Event::Close(ending) => return Err((outcomes, over(ending))),
-                Event::Wait | Event::StartTls => {}
+                Event::Wait | Event::StartTls | Event::Work => {}
             }
         }
     }
@@ -214,6 +214,10 @@ impl Connection {
             self.taken += taken;
             match event {
                 Event::Wait => {}
+                Event::Work => {
+                    self.work().await;
+                    continue;
+                }
                 Event::MailData if self.deaf || !self.client.output().is_empty() => {}
                 event @ (Event::StartTls | Event::Ready | Event::MailData | Event::Outcome(_) | Event::Close(_)) => {
                     return event;
@@ -230,6 +234,16 @@ impl Connection {
                 Ok(Err(_lost)) => self.client.lost(),
                 Err(_elapsed) => self.client.time_out(),
             }
+        }
+    }
+
+    /// The proof of SCRAM takes a good part of a second: not on a thread that serves sessions.
+    async fn work(&mut self) {
+        let Some(work) = self.client.work() else { return };
+        match tokio::task::spawn_blocking(|| work.run()).await {
+            Ok(worked) => self.client.worked(worked),
+            // The threads are being shut down.
+            Err(_) => self.client.lost(),
         }
     }
 

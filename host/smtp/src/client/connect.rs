@@ -3,7 +3,7 @@
 use super::failure::{Ending, Failure};
 use super::offer::Offer;
 use super::reader::{Heard, Reader};
-use super::sasl::{Exchange, Said};
+use super::sasl::{Answer, Exchange, Said, Work, Worked};
 use super::{Client, Layer, Stage, TlsWish};
 use crate::config::Protocol;
 
@@ -102,7 +102,8 @@ impl Client {
         let may_tell = self.is_secured() || self.config.secrets_in_clear;
         let mechanism = Exchange::choose(credentials, self.offer.mechanisms, self.config.mechanism, binding, may_tell);
         let Some(mechanism) = mechanism else { return self.fail(Failure::NoMechanism) };
-        let (exchange, line) = Exchange::begin(mechanism, credentials, binding, self.seed.nonce());
+        let (exchange, line) =
+            Exchange::begin(mechanism, credentials, self.config.mechanism, binding, self.seed.nonce());
         self.output.extend_from_slice(&line);
         self.stage = Stage::Auth(Box::new(exchange));
     }
@@ -118,10 +119,8 @@ impl Client {
             334 => {
                 let challenge = heard.lines.first().map_or("", String::as_str);
                 match exchange.answer(challenge, &credentials) {
-                    Ok(Said { exchange, line }) => {
-                        self.output.extend_from_slice(&line);
-                        self.stage = Stage::Auth(Box::new(exchange));
-                    }
+                    Ok(Answer::Now(said)) => self.answer(said),
+                    Ok(Answer::Behind(work)) => self.stage = Stage::Work(Some(work)),
                     Err(failure) => {
                         // The exchange is left as RFC 4954 section 4 says, and so is the server.
                         self.say("*");
@@ -131,6 +130,37 @@ impl Client {
             }
             400.. => self.fail(Failure::AuthenticationFailed(heard.reply())),
             _ => self.fail(Failure::OutOfStep),
+        }
+    }
+
+    fn answer(&mut self, Said { exchange, line }: Said) {
+        self.output.extend_from_slice(&line);
+        self.stage = Stage::Auth(Box::new(exchange));
+    }
+
+    /// What [`Event::Work`](super::Event::Work) has asked for, once.
+    pub fn work(&mut self) -> Option<Work> {
+        match &mut self.stage {
+            Stage::Work(work) => work.take().map(|work| *work),
+            Stage::Banner
+            | Stage::Ehlo
+            | Stage::Helo
+            | Stage::StartTls
+            | Stage::TlsAnnounced
+            | Stage::Handshake
+            | Stage::Auth(_)
+            | Stage::Ready
+            | Stage::Reset
+            | Stage::Transaction(_)
+            | Stage::Quit
+            | Stage::Closed(_) => None,
+        }
+    }
+
+    /// It is done. Nothing happens where nobody has asked for it.
+    pub fn worked(&mut self, worked: Worked) {
+        if matches!(self.stage, Stage::Work(None)) {
+            self.answer(worked.said());
         }
     }
 }

@@ -59,6 +59,8 @@ pub enum Failure {
     AuthenticationFailed(Reply),
     /// The server can't prove that it knows the password (RFC 5802 section 5), or does not follow the mechanism.
     NotAuthentic,
+    /// Both: the server wants so many iterations of SCRAM. Fewer than 4096 are not safe (RFC 7677 section 4), and nobody computes more than 1,000,000.
+    Iterations(u32),
     /// The server was silent for too long.
     Timeout,
     /// The connection was closed by the server, or it broke.
@@ -90,9 +92,10 @@ impl Failure {
         match self {
             Failure::Refused(reply) | Failure::Closing(reply) | Failure::TlsRefused(reply) => not_now(reply),
             Failure::TlsNotOffered => replies::NEXT_HOP_WITHOUT_TLS.clone(),
-            Failure::NoMechanism | Failure::AuthenticationFailed(_) | Failure::NotAuthentic => {
-                replies::NEXT_HOP_AUTHENTICATION.clone()
-            }
+            Failure::NoMechanism
+            | Failure::AuthenticationFailed(_)
+            | Failure::NotAuthentic
+            | Failure::Iterations(_) => replies::NEXT_HOP_AUTHENTICATION.clone(),
             Failure::Timeout => replies::NEXT_HOP_TIMEOUT.clone(),
             Failure::Lost => replies::NEXT_HOP_LOST.clone(),
             Failure::Malformed(_) | Failure::OutOfStep => replies::NEXT_HOP_PROTOCOL.clone(),
@@ -106,7 +109,8 @@ impl Failure {
             Failure::TlsNotOffered
             | Failure::NoMechanism
             | Failure::AuthenticationFailed(_)
-            | Failure::NotAuthentic => true,
+            | Failure::NotAuthentic
+            | Failure::Iterations(_) => true,
             Failure::Refused(_)
             | Failure::Closing(_)
             | Failure::TlsRefused(_)
@@ -137,6 +141,9 @@ impl fmt::Display for Failure {
             Failure::NoMechanism => f.write_str("the server offers no AUTH mechanism that can be used here"),
             Failure::AuthenticationFailed(reply) => write!(f, "the server refuses the credentials: {reply}"),
             Failure::NotAuthentic => f.write_str("the server does not prove that it knows the password"),
+            Failure::Iterations(n) => {
+                write!(f, "the server wants {n} iterations of SCRAM; 4096 to 1000000 are allowed")
+            }
             Failure::Timeout => f.write_str("the server was silent for too long"),
             Failure::Lost => f.write_str("the connection was lost"),
             Failure::Malformed(malformed) => write!(f, "the server does not speak SMTP: {malformed}"),
