@@ -86,7 +86,7 @@ impl fmt::Display for UnknownHook {
 
 impl std::error::Error for UnknownHook {}
 
-/// The one of these that was meant, if a slip of the finger lies between them.
+/// The one of these that was meant: that begins so, or that a slip of the finger lies between.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let known: Vec<&str> = known.collect();
     if let Some(name) = known.iter().find(|name| word.len() >= ABBREVIATION_MIN && name.starts_with(word)) {

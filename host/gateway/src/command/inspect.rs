@@ -32,6 +32,8 @@ struct Findings {
     size: usize,
     sha256: String,
     hooks: Vec<&'static str>,
+    /// All that it exports, by full name: also `setup`, and a handler of HTTP requests, which are no hooks.
+    exports: Vec<String>,
     imports: Vec<Import>,
     /// As they are written in the configuration.
     grants: Vec<&'static str>,
@@ -78,6 +80,7 @@ impl Findings {
             size: anatomy.size,
             sha256: anatomy.sha256.to_string(),
             hooks: hooks.iter().map(Hook::name).collect(),
+            exports: anatomy.exports.clone(),
             imports,
             grants,
             producers: anatomy.producers.clone(),
@@ -96,6 +99,9 @@ impl Findings {
             self.imports.iter().map(|import| [import.name.escape_debug().to_string(), import.meaning.clone()]);
         let mut text = format!("{}\n", self.file);
         text += &table(&facts.map(|(name, fact)| [name.to_owned(), fact]), 2);
+        // Names are the maker's.
+        let exports = self.exports.iter().map(|name| [name.escape_debug().to_string()]);
+        text += &section("exports", &exports.collect::<Vec<_>>());
         text += &section("imports", &imports.collect::<Vec<_>>());
         // The component's maker wrote this, and may have written anything.
         let producers = self.producers.iter().map(|line| [line.escape_debug().to_string()]);
@@ -133,7 +139,12 @@ mod tests {
                 "wasi:http/outgoing-handler@0.3.0",
                 "postgate:mail/log@0.1.0",
             ],
-            &["postgate:mail/deliver@0.1.0", "postgate:mail/recipient@0.1.0"],
+            &[
+                "postgate:mail/deliver@0.1.0",
+                "postgate:mail/recipient@0.1.0",
+                "postgate:mail/setup@0.1.0",
+                "wasi:http/incoming-handler@0.2.6",
+            ],
         );
         let hooks = postgate_plugin::hooks(&anatomy).unwrap();
         let findings = Findings::new(Path::new("x.wasm"), &anatomy, hooks);
@@ -142,6 +153,12 @@ mod tests {
   sha256  abababababababababababababababababababababababababababababababab
   hooks   recipient deliver
   needs   grants = [{ maildir = \"mail\" }, \"log\"]
+
+exports
+  postgate:mail/deliver@0.1.0
+  postgate:mail/recipient@0.1.0
+  postgate:mail/setup@0.1.0
+  wasi:http/incoming-handler@0.2.6
 
 imports
   postgate:mail/session@0.1.0       the current call

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{self, File};
 use super::grant::storage::KeyValue;
+use super::http::HttpListenerTable;
 use super::name::{Hostname, NAME_WANTED, is_name, nearest};
 use super::origin::Origins;
 use super::problem::Problem;
@@ -67,7 +68,7 @@ impl Resolver<'_> {
         for kind in ["dkim-key", "listener", "chain", "plugin", "relay", "secret", "http"] {
             self.names(kind);
         }
-        self.addresses(&file.listener.0);
+        self.addresses(&file.listener.0, &file.http.0);
         Config {
             listeners: collect(file.listener.0, |name, listener| {
                 self.listener(name, listener, &hostname, &certificates)
@@ -129,14 +130,16 @@ impl Resolver<'_> {
         }
     }
 
-    /// Two listeners, or one twice, at the same address. Port 0 stands for any free one.
-    fn addresses(&mut self, listeners: &BTreeMap<String, file::Listener>) {
-        let mut seen: BTreeMap<SocketAddr, &str> = BTreeMap::new();
-        for (name, listener) in listeners {
-            for (n, address) in listener.bind.0.iter().enumerate().filter(|(_, address)| address.port() != 0) {
-                if let Some(first) = seen.insert(*address, name) {
-                    let message = format!("{address} is the address of listener \"{first}\" already");
-                    self.wrong(&path!["listener", name.as_str(), "bind", n], message);
+    /// Two listeners, or one twice, at the same address, of SMTP or HTTP. Port 0 stands for any free one.
+    fn addresses(&mut self, smtp: &BTreeMap<String, file::Listener>, http: &BTreeMap<String, HttpListenerTable>) {
+        let mut seen: BTreeMap<SocketAddr, (&str, &str)> = BTreeMap::new();
+        let smtp = smtp.iter().map(|(name, listener)| ("listener", name, &listener.bind.0));
+        let http = http.iter().map(|(name, http)| ("http", name, &http.bind.0));
+        for (kind, name, addresses) in smtp.chain(http) {
+            for (n, address) in addresses.iter().enumerate().filter(|(_, address)| address.port() != 0) {
+                if let Some((first_kind, first)) = seen.insert(*address, (kind, name)) {
+                    let message = format!("{address} is the address of {first_kind} \"{first}\" already");
+                    self.wrong(&path![kind, name.as_str(), "bind", n], message);
                 }
             }
         }

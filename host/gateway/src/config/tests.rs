@@ -380,6 +380,16 @@ fn settings_that_are_wrong_together() {
            already",
         ],
     );
+    let web = |bind: &str, mounts: &str| format!("http.web={{ bind = \"{bind}\", mounts = [{mounts}] }}");
+    let metrics = "{ path = \"/m\", metrics = true }";
+    let twice = web("0.0.0.0:25", &format!("{metrics}, {{ path = \"/m\", host = \"mx\", metrics = true }}, {metrics}"));
+    check_set(
+        &[&twice],
+        &[
+            &format!("--set {twice}: 0.0.0.0:25 is the address of listener \"smtp\" already"),
+            &format!("--set {twice}: another mount has this path already, for the same host"),
+        ],
+    );
     check_set(
         &["nonsense", "log.level=loud"],
         &[

@@ -120,11 +120,16 @@ impl Resolver<'_> {
         if http.limits.patience == Period::seconds(0) {
             self.wrong(&path!["http", name, "limits", "patience"], "must not be 0");
         }
-        let mut mounts = Vec::new();
+        let mut mounts: Vec<Mount> = Vec::new();
         for (n, mount) in http.mounts.into_iter().enumerate() {
             let place = path!["http", name, "mounts", n];
             if !mount.path.starts_with('/') {
                 self.wrong(&path!["http", name, "mounts", n, "path"], "a path begins with \"/\"");
+            }
+            let host = mount.host.map(|host| host.to_ascii_lowercase());
+            if mounts.iter().any(|other| other.path == mount.path && other.host == host) {
+                let message = "another mount has this path already, for the same host";
+                self.wrong(&path!["http", name, "mounts", n, "path"], message);
             }
             let target = match (mount.plugin, mount.metrics) {
                 (Some(plugin), false) => {
@@ -137,7 +142,6 @@ impl Resolver<'_> {
                     continue;
                 }
             };
-            let host = mount.host.map(|host| host.to_ascii_lowercase());
             mounts.push(Mount { path: mount.path, host, target });
         }
         HttpListener { bind: http.bind.0, tls, mounts, limits: http.limits }
