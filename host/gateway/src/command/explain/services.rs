@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::super::table::table;
-use super::or_dash;
+use super::text::or_dash;
 use crate::config::{
     Config, Count, DkimKey, Grant, HttpListener, KeySource, Mount, MountTarget, Period, Plugin, Protocol, Relay,
     RelayTls, Size,
