@@ -4,7 +4,7 @@
 //! [`Event`] says, and writes [`Client::output`]. [`Client::patience`] says how long the server may take.
 //!
 //! Standards besides: RFC 2920 (PIPELINING), 3207 (STARTTLS), 4954 (AUTH) with the mechanisms of `client/sasl.rs`, 1870, 3030, 3461, 6152, 6531, 6710, 8689 and
-//! 9422 (`client/envelope.rs`), 1047 (a reply that does not come is no refusal).
+//! 9422 (`client/envelope.rs`), Postfix's XCLIENT, 1047 (a reply that does not come is no refusal).
 //!
 //! Nothing of the server's is believed: replies have bounds and must be asked for (`client/reader.rs`), and whatever does not fit ends the connection,
 //! with every recipient that has no answer yet deferred.
@@ -12,124 +12,29 @@
 mod connect;
 mod envelope;
 mod failure;
+mod journal;
 mod mail_data;
 mod offer;
 mod reader;
 mod sasl;
+mod settings;
 mod transaction;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use envelope::{Addressee, DeliverBy, Envelope, Hold, International};
+pub use envelope::{Addressee, DeliverBy, Envelope, Hold, International, is_parameter};
 pub use failure::{Ending, Failure, Malformed, Outcome};
+pub use journal::{Entry, Noted};
 pub use sasl::{Work, Worked};
+pub use settings::{Config, Credentials, Patience, Pipelining, Stop, TlsWish};
 
-use crate::config::Protocol;
-use crate::domain::Domain;
-use crate::sasl::Mechanism;
 use crate::sasl::scram::Seed;
+use journal::Journal;
 use offer::Offer;
 use reader::{Heard, Reader};
 use sasl::Exchange;
 use transaction::Transaction;
-
-/// What connections to the same server have in common.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Our name in EHLO.
-    pub hello: Domain,
-    /// What is spoken.
-    pub protocol: Protocol,
-    /// Whether STARTTLS is wanted. It says nothing of a connection that was below TLS from its first octet on.
-    pub tls: TlsWish,
-    /// Who we are, if the server wants to know.
-    pub credentials: Option<Credentials>,
-    /// The only mechanism that may be used; else the best one that is offered.
-    pub mechanism: Option<Mechanism>,
-    /// Whether a password or token may go over a connection in clear. Only where the operator wants no TLS at all.
-    pub secrets_in_clear: bool,
-    /// How long the server may take.
-    pub patience: Patience,
-}
-
-impl Config {
-    /// Without credentials, and with STARTTLS where it is offered.
-    pub fn new(hello: Domain) -> Config {
-        Config {
-            hello,
-            protocol: Protocol::Smtp,
-            tls: TlsWish::IfOffered,
-            credentials: None,
-            mechanism: None,
-            secrets_in_clear: false,
-            patience: Patience::default(),
-        }
-    }
-}
-
-/// Whether STARTTLS is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsWish {
-    /// Not even where it is offered.
-    Never,
-    /// Where it is offered, with whoever is there: nobody is verified. A server that then refuses it is spoken to in clear.
-    IfOffered,
-    /// There is no mail without it.
-    Required,
-}
-
-/// Who we are.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Credentials {
-    /// For SCRAM-SHA-256, PLAIN and LOGIN.
-    Password {
-        /// Without control characters.
-        user: String,
-        /// Not empty, without NUL.
-        password: String,
-    },
-    /// For OAUTHBEARER and XOAUTH2.
-    Token {
-        /// Whom the token is for.
-        user: String,
-        /// The token.
-        token: String,
-    },
-    /// For EXTERNAL: what the client certificate of the TLS layer says.
-    Certificate {
-        /// Whom we want to be; empty for whom the certificate names.
-        user: String,
-    },
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Credentials::Password { user, .. } | Credentials::Token { user, .. } | Credentials::Certificate { user }) =
-            self;
-        f.debug_struct("Credentials").field("user", user).finish_non_exhaustive()
-    }
-}
-
-/// How long the server may take at each step. The defaults are those of RFC 5321 section 4.5.3.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// The banner, and the answer to any command but those below.
-    pub command: Duration,
-    /// The answer to DATA.
-    pub data: Duration,
-    /// Each piece of mail data, until it is sent.
-    pub piece: Duration,
-    /// The answer to the end of mail data.
-    pub end: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Patience {
-        let minutes = |n: u64| Duration::from_secs(60 * n);
-        Patience { command: minutes(5), data: minutes(2), piece: minutes(3), end: minutes(10) }
-    }
-}
 
 /// What is to be done now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,6 +74,9 @@ pub struct Client {
     authenticated: bool,
     /// Whole replies so far.
     replies: u64,
+    /// XCLIENT has been said and taken.
+    presented: bool,
+    journal: Journal,
 }
 
 /// What is expected next.
@@ -180,6 +88,7 @@ enum Stage {
     StartTls,
     TlsAnnounced,
     Handshake,
+    XClient,
     Auth(Box<Exchange>),
     /// A challenge, still to be answered; empty while somebody works on it. Input stays where it is.
     Work(Option<Box<Work>>),
@@ -216,6 +125,8 @@ impl Client {
             transactions: 0,
             authenticated: false,
             replies: 0,
+            presented: false,
+            journal: Journal::default(),
         }
     }
 
@@ -260,6 +171,7 @@ impl Client {
             | Stage::Ehlo
             | Stage::Helo
             | Stage::StartTls
+            | Stage::XClient
             | Stage::Auth(_)
             | Stage::Ready
             | Stage::Reset
@@ -287,13 +199,14 @@ impl Client {
     fn idle(&self) -> Event {
         match &self.stage {
             Stage::Ready => Event::Ready,
-            Stage::Transaction(transaction) if transaction.wants_mail_data(self.offer.pipelining) => Event::MailData,
+            Stage::Transaction(transaction) if transaction.wants_mail_data(self.pipelines()) => Event::MailData,
             Stage::Banner
             | Stage::Ehlo
             | Stage::Helo
             | Stage::StartTls
             | Stage::TlsAnnounced
             | Stage::Handshake
+            | Stage::XClient
             | Stage::Auth(_)
             | Stage::Work(_)
             | Stage::Reset
@@ -306,6 +219,7 @@ impl Client {
     /// A whole reply. `behind` octets of input are left.
     fn hear(&mut self, heard: Heard, behind: usize) {
         self.replies = self.replies.saturating_add(1);
+        self.journal.heard(&heard);
         if heard.code == 421 && !matches!(self.stage, Stage::Quit) {
             return self.fail(Failure::Closing(heard.reply()));
         }
@@ -314,6 +228,7 @@ impl Client {
             Stage::Ehlo => self.ehlo(&heard),
             Stage::Helo => self.helo(&heard),
             Stage::StartTls => self.starttls(&heard, behind),
+            Stage::XClient => self.xclient(&heard),
             Stage::Auth(exchange) => self.auth(*exchange, &heard),
             // Nobody has asked.
             Stage::Ready => self.fail(Failure::OutOfStep),
@@ -370,6 +285,7 @@ impl Client {
             | Stage::StartTls
             | Stage::TlsAnnounced
             | Stage::Handshake
+            | Stage::XClient
             | Stage::Auth(_)
             | Stage::Work(_)
             | Stage::Ready
@@ -398,6 +314,7 @@ impl Client {
             | Stage::StartTls
             | Stage::TlsAnnounced
             | Stage::Handshake
+            | Stage::XClient
             | Stage::Auth(_)
             | Stage::Work(_)
             | Stage::Ready
@@ -427,14 +344,25 @@ impl Client {
         self.offer.transactions_max.is_none_or(|max| self.transactions < max)
     }
 
+    /// Whether commands go out before the replies to earlier ones have come.
+    fn pipelines(&self) -> bool {
+        match self.config.pipelining {
+            Pipelining::IfOffered => self.offer.pipelining,
+            Pipelining::Never => false,
+            Pipelining::Always => true,
+        }
+    }
+
     /// A command line.
     fn say(&mut self, line: &str) {
+        self.journal.said(line);
         self.output.extend_from_slice(line.as_bytes());
         self.output.extend_from_slice(b"\r\n");
     }
 
     /// The connection is of no use any more; an open transaction ends with it.
     fn fail(&mut self, failure: Failure) {
+        self.journal.unread(&self.reader);
         match std::mem::replace(&mut self.stage, Stage::Ready) {
             Stage::Closed(ending) => self.stage = Stage::Closed(ending),
             Stage::Transaction(transaction) => {
@@ -447,6 +375,7 @@ impl Client {
             | Stage::StartTls
             | Stage::TlsAnnounced
             | Stage::Handshake
+            | Stage::XClient
             | Stage::Auth(_)
             | Stage::Work(_)
             | Stage::Ready

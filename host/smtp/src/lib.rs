@@ -69,7 +69,7 @@ pub use extension::{Extension, Extensions, is_reserved_keyword};
 pub use forward::Forwarded;
 pub use limits::Limits;
 pub use mailbox::{AddressError, Mailbox};
-pub use parameter::{Parameter, decode_xtext};
+pub use parameter::{Parameter, decode_xtext, encode_xtext};
 pub use proxy::{Proxied, ProxiedTls, ProxyError, ProxyFacts, ProxyHeader};
 pub use reply::{Enhanced, Reply, ReplyError};
 pub use sasl::scram::{ScramDecoy, ScramKeys};

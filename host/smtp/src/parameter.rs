@@ -169,6 +169,18 @@ pub fn decode_xtext(text: &str) -> Option<String> {
     Some(decoded)
 }
 
+/// RFC 3461 section 4, the other way: `+`, `=` and whatever is not visible ASCII become `+` and two digits.
+pub fn encode_xtext(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for octet in text.bytes() {
+        match octet {
+            b'!'..=b'~' if !matches!(octet, b'+' | b'=') => encoded.push(char::from(octet)),
+            _ => encoded.push_str(&format!("+{octet:02X}")),
+        }
+    }
+    encoded
+}
+
 fn hexadecimal(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),

@@ -33,6 +33,44 @@ pub struct Proxied {
     pub facts: ProxyFacts,
 }
 
+impl Proxied {
+    /// The header of version 1 that says so; without the facts, for which it has no room.
+    pub fn write_text(&self) -> Vec<u8> {
+        let (source, destination) = self.alike();
+        let family = if source.is_ipv4() { "TCP4" } else { "TCP6" };
+        let (from, to) = (self.source.port(), self.destination.port());
+        format!("PROXY {family} {source} {destination} {from} {to}\r\n").into_bytes()
+    }
+
+    /// The header of version 2 that says so, without the facts.
+    pub fn write_binary(&self) -> Vec<u8> {
+        let (family, addresses) = match self.alike() {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => (0x11, [source.octets(), destination.octets()].concat()),
+            (source, destination) => (0x21, [v6_octets(source), v6_octets(destination)].concat()),
+        };
+        let ports = [self.source.port().to_be_bytes(), self.destination.port().to_be_bytes()].concat();
+        // 36 at the most.
+        let length = u16::try_from(addresses.len() + ports.len()).unwrap_or_default();
+        [SIGNATURE, &[PROXY, family], &length.to_be_bytes(), &addresses, &ports].concat()
+    }
+
+    /// Both addresses of one family: of two, IPv4 is written as IPv6.
+    fn alike(&self) -> (IpAddr, IpAddr) {
+        let (source, destination) = (self.source.ip(), self.destination.ip());
+        if source.is_ipv4() == destination.is_ipv4() {
+            return (source, destination);
+        }
+        (IpAddr::from(v6_octets(source)), IpAddr::from(v6_octets(destination)))
+    }
+}
+
+fn v6_octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
 /// Why there is no header. The connection is to be closed without a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyError {
@@ -280,6 +318,25 @@ mod tests {
             ProxyHeader::read(format!("PROXY UNKNOWN {}\r", "x".repeat(92)).as_bytes()),
             Err(ProxyError::Malformed)
         );
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for (source, destination) in [
+            ("192.0.2.1:1111", "192.0.2.2:25"),
+            ("[2001:db8::1]:65535", "[::1]:0"),
+            ("192.0.2.1:1", "[::1]:25"),
+            ("[::1]:1", "127.0.0.1:25"),
+        ] {
+            let ends = (source.parse().unwrap(), destination.parse().unwrap());
+            let proxied = Proxied { source: ends.0, destination: ends.1, facts: ProxyFacts::default() };
+            for header in [proxied.write_text(), proxied.write_binary()] {
+                let Ok(Some((ProxyHeader::Proxied(found), octets))) = ProxyHeader::read(&header) else { panic!() };
+                let plain = |address: std::net::SocketAddr| (address.ip().to_canonical(), address.port());
+                assert_eq!(octets, header.len());
+                assert_eq!((plain(found.source), plain(found.destination)), (plain(ends.0), plain(ends.1)));
+            }
+        }
     }
 
     #[test]

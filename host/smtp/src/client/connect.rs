@@ -4,13 +4,17 @@ use super::failure::{Ending, Failure};
 use super::offer::Offer;
 use super::reader::{Heard, Reader};
 use super::sasl::{Answer, Exchange, Said, Work, Worked};
-use super::{Client, Layer, Stage, TlsWish};
+use super::{Client, Layer, Stage, Stop, TlsWish};
 use crate::config::Protocol;
 
 impl Client {
     pub(super) fn banner(&mut self, heard: &Heard) {
         if heard.code != 220 {
             return self.fail(Failure::Refused(heard.reply()));
+        }
+        if self.config.stop == Some(Stop::Banner) {
+            self.stage = Stage::Ready;
+            return;
         }
         self.greet();
     }
@@ -51,6 +55,18 @@ impl Client {
     /// Behind the greeting: TLS where it is wanted, then AUTH, then nothing more.
     fn next_step(&mut self) {
         let is_clear = matches!(self.tls, Layer::Clear);
+        match self.config.stop {
+            Some(Stop::Hello) => {
+                self.stage = Stage::Ready;
+                return;
+            }
+            Some(Stop::Tls) if !is_clear => {
+                self.stage = Stage::Ready;
+                return;
+            }
+            Some(Stop::Tls) if !self.offer.starttls => return self.fail(Failure::TlsNotOffered),
+            Some(Stop::Banner | Stop::Tls | Stop::Auth | Stop::Mail | Stop::Recipient) | None => {}
+        }
         match self.config.tls {
             TlsWish::Required if is_clear && !self.offer.starttls => return self.fail(Failure::TlsNotOffered),
             TlsWish::Required | TlsWish::IfOffered if is_clear && self.offer.starttls => {
@@ -60,7 +76,31 @@ impl Client {
             }
             TlsWish::Required | TlsWish::IfOffered | TlsWish::Never => {}
         }
-        self.authenticate();
+        self.present();
+    }
+
+    /// XCLIENT, where it is wanted: it says whom we speak for.
+    fn present(&mut self) {
+        match &self.config.xclient {
+            Some(_) if self.presented => self.authenticate(),
+            Some(_) if !self.offer.xclient => self.fail(Failure::NotOffered("XCLIENT")),
+            Some(attributes) => {
+                let line = format!("XCLIENT {attributes}");
+                self.say(&line);
+                self.stage = Stage::XClient;
+            }
+            None => self.authenticate(),
+        }
+    }
+
+    /// Behind its 220 the session begins anew.
+    pub(super) fn xclient(&mut self, heard: &Heard) {
+        if heard.code != 220 {
+            return self.fail(Failure::Refused(heard.reply()));
+        }
+        self.presented = true;
+        self.offer = Offer::default();
+        self.greet();
     }
 
     /// `behind` octets of input are left: whoever has put them there is not below TLS, and they must not be taken for what is (CVE-2011-0411, from the
@@ -73,7 +113,7 @@ impl Client {
         } else if self.config.tls == TlsWish::Required {
             self.fail(Failure::TlsRefused(heard.reply()));
         } else {
-            self.authenticate();
+            self.present();
         }
     }
 
@@ -91,10 +131,7 @@ impl Client {
     }
 
     fn authenticate(&mut self) {
-        let Some(credentials) = &self.config.credentials else {
-            self.stage = Stage::Ready;
-            return;
-        };
+        let Some(credentials) = &self.config.credentials else { return self.ready() };
         let binding = match &self.tls {
             Layer::Clear => None,
             Layer::Tls { binding } => binding.as_deref(),
@@ -104,8 +141,17 @@ impl Client {
         let Some(mechanism) = mechanism else { return self.fail(Failure::NoMechanism) };
         let (exchange, line) =
             Exchange::begin(mechanism, credentials, self.config.mechanism, binding, self.seed.nonce());
+        self.journal.said_secret(&line, 2);
         self.output.extend_from_slice(&line);
         self.stage = Stage::Auth(Box::new(exchange));
+    }
+
+    /// Everything in front of a transaction is done.
+    fn ready(&mut self) {
+        if self.config.chunks && !self.offer.chunking && self.config.stop.is_none() {
+            return self.fail(Failure::NotOffered("CHUNKING"));
+        }
+        self.stage = Stage::Ready;
     }
 
     pub(super) fn auth(&mut self, exchange: Exchange, heard: &Heard) {
@@ -113,7 +159,7 @@ impl Client {
         match heard.code {
             235 if exchange.may_end() => {
                 self.authenticated = true;
-                self.stage = Stage::Ready;
+                self.ready();
             }
             235 => self.fail(Failure::NotAuthentic),
             334 => {
@@ -134,6 +180,7 @@ impl Client {
     }
 
     fn answer(&mut self, Said { exchange, line }: Said) {
+        self.journal.said_secret(&line, 0);
         self.output.extend_from_slice(&line);
         self.stage = Stage::Auth(Box::new(exchange));
     }
@@ -148,6 +195,7 @@ impl Client {
             | Stage::StartTls
             | Stage::TlsAnnounced
             | Stage::Handshake
+            | Stage::XClient
             | Stage::Auth(_)
             | Stage::Ready
             | Stage::Reset

@@ -49,6 +49,8 @@ pub struct Envelope {
     pub deliver_by: Option<DeliverBy>,
     /// HOLDFOR or HOLDUNTIL.
     pub hold: Option<Hold>,
+    /// Further parameters of MAIL, each as it is written, whatever the server offers. What they name is not said a second time.
+    pub parameters: Vec<String>,
 }
 
 /// By when a message is to be delivered (RFC 2852 section 4).
@@ -114,12 +116,14 @@ pub struct Addressee {
     pub notify: Option<String>,
     /// The value of ORCPT.
     pub original: Option<String>,
+    /// Further parameters of RCPT, each as it is written, whatever the server offers.
+    pub parameters: Vec<String>,
 }
 
 impl Addressee {
     /// Without parameters.
     pub fn new(mailbox: Mailbox) -> Addressee {
-        Addressee { mailbox, notify: None, original: None }
+        Addressee { mailbox, notify: None, original: None, parameters: Vec::new() }
     }
 }
 
@@ -184,15 +188,17 @@ impl Envelope {
             Some(mailbox) => format!("MAIL FROM:<{mailbox}>"),
             None => "MAIL FROM:<>".to_owned(),
         };
-        if let Some(size) = self.size.filter(|_| offer.size.is_some()) {
+        if let Some(size) = self.size.filter(|_| offer.size.is_some() && !self.names("SIZE")) {
             line.push_str(&format!(" SIZE={size}"));
         }
-        match self.body {
-            Body::BinaryMime => line.push_str(" BODY=BINARYMIME"),
-            Body::EightBitMime if offer.eight_bit_mime => line.push_str(" BODY=8BITMIME"),
-            Body::EightBitMime | Body::SevenBit => {}
+        if !self.names("BODY") {
+            match self.body {
+                Body::BinaryMime => line.push_str(" BODY=BINARYMIME"),
+                Body::EightBitMime if offer.eight_bit_mime => line.push_str(" BODY=8BITMIME"),
+                Body::EightBitMime | Body::SevenBit => {}
+            }
         }
-        if offer.smtp_utf8 && self.needs_utf8() {
+        if offer.smtp_utf8 && self.needs_utf8() && !self.names("SMTPUTF8") {
             line.push_str(" SMTPUTF8");
         }
         if self.require_tls {
@@ -209,7 +215,13 @@ impl Envelope {
             Some(Hold::Until(value)) => parameter(&mut line, "HOLDUNTIL", Some(value)),
             None => {}
         }
+        further(&mut line, &self.parameters);
         line
+    }
+
+    /// Whether one of the further parameters is this one.
+    fn names(&self, keyword: &str) -> bool {
+        self.parameters.iter().any(|word| word.split('=').next().is_some_and(|name| name.eq_ignore_ascii_case(keyword)))
     }
 
     /// The RCPT command of a recipient.
@@ -224,6 +236,7 @@ impl Envelope {
             }
             Some(_) | None => parameter(&mut line, "ORCPT", original),
         }
+        further(&mut line, &recipient.parameters);
         line
     }
 }
@@ -238,6 +251,20 @@ fn in_ascii(original: &str) -> String {
         }
     }
     text
+}
+
+/// Adds parameters as they are. What could be taken for another command is left out.
+fn further(line: &mut String, words: &[String]) {
+    for word in words.iter().filter(|word| is_parameter(word)) {
+        line.push(' ');
+        line.push_str(word);
+    }
+}
+
+/// Whether this can stand in a command as a parameter: printable, without spaces, and of a bounded length.
+pub fn is_parameter(word: &str) -> bool {
+    let is_part = |character: char| matches!(character, '!'..='~') || character > '\u{9f}';
+    !word.is_empty() && word.len() <= VALUE_OCTETS_MAX && word.chars().all(is_part)
 }
 
 /// Adds a parameter. A value that could be taken for something else (RFC 5321 section 4.1.2, `esmtp-value`) is left out.

@@ -53,6 +53,8 @@ pub enum Failure {
     TlsNotOffered,
     /// The server: STARTTLS refused.
     TlsRefused(Reply),
+    /// The server: it does not offer another extension that we can't do without.
+    NotOffered(&'static str),
     /// Both: no mechanism is offered that the credentials are good for. A password or token is not sent in clear.
     NoMechanism,
     /// We: the server does not take the credentials.
@@ -98,7 +100,7 @@ impl Failure {
             | Failure::Iterations(_) => replies::NEXT_HOP_AUTHENTICATION.clone(),
             Failure::Timeout => replies::NEXT_HOP_TIMEOUT.clone(),
             Failure::Lost => replies::NEXT_HOP_LOST.clone(),
-            Failure::Malformed(_) | Failure::OutOfStep => replies::NEXT_HOP_PROTOCOL.clone(),
+            Failure::NotOffered(_) | Failure::Malformed(_) | Failure::OutOfStep => replies::NEXT_HOP_PROTOCOL.clone(),
             Failure::Abandoned(reply) => reply.clone(),
         }
     }
@@ -107,6 +109,7 @@ impl Failure {
     pub fn is_ours(&self) -> bool {
         match self {
             Failure::TlsNotOffered
+            | Failure::NotOffered(_)
             | Failure::NoMechanism
             | Failure::AuthenticationFailed(_)
             | Failure::NotAuthentic
@@ -138,6 +141,7 @@ impl fmt::Display for Failure {
             Failure::Closing(reply) => write!(f, "the server closes: {reply}"),
             Failure::TlsNotOffered => f.write_str("TLS is required, and the server does not offer it"),
             Failure::TlsRefused(reply) => write!(f, "the server refuses TLS: {reply}"),
+            Failure::NotOffered(keyword) => write!(f, "the server does not offer {keyword}"),
             Failure::NoMechanism => f.write_str("the server offers no AUTH mechanism that can be used here"),
             Failure::AuthenticationFailed(reply) => write!(f, "the server refuses the credentials: {reply}"),
             Failure::NotAuthentic => f.write_str("the server does not prove that it knows the password"),

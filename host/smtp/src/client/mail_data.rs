@@ -16,7 +16,7 @@ pub(super) enum Form {
     Lines,
     /// DATA, to a server without 8BITMIME.
     SevenBitLines,
-    /// BDAT, for BINARYMIME.
+    /// BDAT.
     Chunks,
 }
 
@@ -44,8 +44,7 @@ impl Writer {
             return Ok(());
         }
         if self.form == Form::Chunks {
-            output.extend_from_slice(format!("BDAT {}\r\n", octets.len()).as_bytes());
-            output.extend_from_slice(octets);
+            write_chunk(octets, "", output);
             return Ok(());
         }
         if self.form == Form::SevenBitLines && !octets.is_ascii() {
@@ -86,18 +85,39 @@ impl Writer {
         self.at_line_start = piece.ends_with(b"\r\n");
     }
 
+    /// Appends the last octets, and what ends the mail data.
+    pub(super) fn last(&mut self, octets: &[u8], output: &mut Vec<u8>) -> Result<(), &'static Reply> {
+        if self.form == Form::Chunks {
+            write_chunk(octets, " LAST", output);
+            return Ok(());
+        }
+        self.write(octets, output)?;
+        self.end(output)
+    }
+
+    /// Whether chunks are written, and not lines.
+    pub(super) fn is_chunked(&self) -> bool {
+        self.form == Form::Chunks
+    }
+
     /// Appends what ends the mail data.
     pub(super) fn end(&mut self, output: &mut Vec<u8>) -> Result<(), &'static Reply> {
         if self.held_cr {
             return Err(&replies::BARE_CR);
         }
         match self.form {
-            Form::Chunks => output.extend_from_slice(b"BDAT 0 LAST\r\n"),
+            Form::Chunks => write_chunk(&[], " LAST", output),
             Form::Lines | Form::SevenBitLines if self.at_line_start => output.extend_from_slice(b".\r\n"),
             Form::Lines | Form::SevenBitLines => output.extend_from_slice(b"\r\n.\r\n"),
         }
         Ok(())
     }
+}
+
+/// RFC 3030 section 2.
+fn write_chunk(octets: &[u8], last: &str, output: &mut Vec<u8>) {
+    output.extend_from_slice(format!("BDAT {}{last}\r\n", octets.len()).as_bytes());
+    output.extend_from_slice(octets);
 }
 
 #[cfg(test)]

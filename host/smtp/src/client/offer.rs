@@ -18,6 +18,7 @@ pub(super) struct Offer {
     pub(super) future_release: bool,
     pub(super) require_tls: bool,
     pub(super) starttls: bool,
+    pub(super) xclient: bool,
     pub(super) mechanisms: Mechanisms,
     /// RFC 9422.
     pub(super) recipients_max: Option<usize>,
@@ -44,6 +45,7 @@ impl Offer {
                 "FUTURERELEASE" => offer.future_release = true,
                 "REQUIRETLS" => offer.require_tls = true,
                 "STARTTLS" => offer.starttls = true,
+                "XCLIENT" => offer.xclient = true,
                 "AUTH" => {
                     offer.mechanisms = words.filter_map(Mechanism::from_name).fold(offer.mechanisms, Mechanisms::with);
                 }

@@ -48,7 +48,16 @@ impl Reader {
 
     fn end_line(&mut self) -> Result<Option<Heard>, Malformed> {
         let line = std::mem::take(&mut self.line);
-        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let ended = self.take_line(&line);
+        if ended.is_err() {
+            self.line = line;
+        }
+        ended
+    }
+
+    /// A line with its end.
+    fn take_line(&mut self, line: &[u8]) -> Result<Option<Heard>, Malformed> {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         let (code, rest) = match text {
             [a @ b'2'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
@@ -63,9 +72,10 @@ impl Reader {
             [b'-', rest @ ..] => (false, rest),
             _ => return Err(Malformed::Code),
         };
-        if self.code.replace(code).is_some_and(|earlier| earlier != code) {
+        if self.code.is_some_and(|earlier| earlier != code) {
             return Err(Malformed::Codes);
         }
+        self.code = Some(code);
         self.octets += rest.len();
         if self.lines.len() >= LINES_MAX || self.octets > REPLY_OCTETS_MAX {
             return Err(Malformed::TooLong);
@@ -79,6 +89,18 @@ impl Reader {
         Ok(Some(Heard { code, lines: std::mem::take(&mut self.lines) }))
     }
 
+    /// The lines of a reply that is not whole, or not one, as far as they may be shown.
+    pub(super) fn unread(&self) -> Vec<String> {
+        let code = self.code.unwrap_or_default();
+        let mut lines: Vec<String> = self.lines.iter().map(|line| format!("{code}-{line}")).collect();
+        let text = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        if !self.line.is_empty() {
+            lines.push(text.iter().take(SHOWN_OCTETS_MAX).map(|octet| printable(*octet)).collect());
+        }
+        lines
+    }
+
     /// Whether a reply has begun.
     #[cfg(test)]
     fn is_within(&self) -> bool {
@@ -89,6 +111,13 @@ impl Reader {
 impl Heard {
     pub(super) fn is_positive(&self) -> bool {
         (200..300).contains(&self.code)
+    }
+
+    /// Its lines as they came, but for what is not printable.
+    pub(super) fn text(&self) -> Vec<String> {
+        let last = self.lines.len().saturating_sub(1);
+        let mark = |n: usize| if n < last { '-' } else { ' ' };
+        self.lines.iter().enumerate().map(|(n, line)| format!("{}{}{line}", self.code, mark(n))).collect()
     }
 
     /// As a reply that can be passed on: without a code or an enhanced code that RFC 5321 and RFC 3463 do not have.
@@ -141,6 +170,8 @@ fn printable(octet: u8) -> char {
 /// RFC 5321 section 4.5.3.1.5 says 512; servers that say more than that in a line are common.
 const LINE_OCTETS_MAX: usize = 4096;
 const LINES_MAX: usize = 100;
+/// Of a line that is no reply.
+const SHOWN_OCTETS_MAX: usize = 200;
 const REPLY_OCTETS_MAX: usize = 16 << 10;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::envelope::Envelope;
 use super::failure::{Failure, Outcome};
 use super::mail_data::{Form, Writer};
 use super::reader::Heard;
-use super::{Client, Patience, Stage};
+use super::{Client, Patience, Stage, Stop};
 use crate::config::Protocol;
 use crate::event::Body;
 use crate::replies;
@@ -26,6 +26,8 @@ pub(super) struct Transaction {
     /// Recipients that the server has accepted.
     accepted: Vec<usize>,
     mail_data: MailData,
+    /// Mail data goes by BDAT.
+    in_chunks: bool,
 }
 
 /// What a reply is to.
@@ -101,10 +103,6 @@ impl Transaction {
             self.mail_data = MailData::Sent;
         }
     }
-
-    fn is_binary(&self) -> bool {
-        self.envelope.body == Body::BinaryMime
-    }
 }
 
 impl Client {
@@ -120,6 +118,7 @@ impl Client {
             outcomes: vec![None; envelope.recipients.len()],
             accepted: Vec::new(),
             mail_data: MailData::NotYet,
+            in_chunks: self.config.chunks || envelope.body == Body::BinaryMime,
             envelope,
         };
         if let Some(obstacle) = transaction.envelope.obstacle(&self.offer, self.is_verified()) {
@@ -136,8 +135,10 @@ impl Client {
         }
         transaction.to_say.push_back(Step::Mail);
         let open = transaction.outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_none());
-        transaction.to_say.extend(open.map(|(n, _)| Step::Recipient(n)));
-        if !transaction.is_binary() {
+        if self.config.stop != Some(Stop::Mail) {
+            transaction.to_say.extend(open.map(|(n, _)| Step::Recipient(n)));
+        }
+        if !transaction.in_chunks && self.goes_on_to_mail_data() {
             transaction.to_say.push_back(Step::Data);
         }
         self.dirty = true;
@@ -147,7 +148,7 @@ impl Client {
 
     /// Says what may be said now.
     fn go_on(&mut self, mut transaction: Box<Transaction>) {
-        while transaction.asked.is_empty() || self.offer.pipelining {
+        while transaction.asked.is_empty() || self.pipelines() {
             let Some(step) = transaction.to_say.pop_front() else { break };
             match step {
                 Step::Reset => self.say("RSET"),
@@ -161,8 +162,7 @@ impl Client {
         }
         if transaction.asked.is_empty() && matches!(transaction.mail_data, MailData::NotYet | MailData::Sent) {
             // Nothing is left to say and to hear: BDAT needs no question, or it is over.
-            if transaction.is_binary() && !transaction.is_settled() && matches!(transaction.mail_data, MailData::NotYet)
-            {
+            if transaction.in_chunks && !transaction.is_settled() && matches!(transaction.mail_data, MailData::NotYet) {
                 transaction.mail_data = MailData::Sending(Writer::new(Form::Chunks));
             } else {
                 transaction.settle(&replies::NEXT_HOP_PROTOCOL);
@@ -192,14 +192,20 @@ impl Client {
                 self.stage = Stage::Transaction(transaction);
                 return self.fail(Failure::Refused(heard.reply()));
             }
-            Step::Mail if heard.is_positive() => {}
+            Step::Mail if heard.is_positive() => {
+                if self.config.stop == Some(Stop::Mail) {
+                    transaction.settle(&heard.reply());
+                }
+            }
             Step::Mail | Step::Chunk if !heard.is_positive() => {
                 transaction.settle(&heard.reply());
                 transaction.to_say.clear();
                 transaction.drop_mail_data();
             }
             Step::Recipient(n) if heard.is_positive() => {
-                if transaction.outcomes.get(n).is_some_and(Option::is_none) {
+                if self.config.stop == Some(Stop::Recipient) {
+                    transaction.settle_one(n, heard.reply());
+                } else if transaction.outcomes.get(n).is_some_and(Option::is_none) {
                     transaction.accepted.push(n);
                 }
             }
@@ -216,6 +222,11 @@ impl Client {
             Step::Mail | Step::Chunk | Step::Nothing => {}
         }
         self.go_on(transaction);
+    }
+
+    /// Whether mail data follows the recipients.
+    fn goes_on_to_mail_data(&self) -> bool {
+        !matches!(self.config.stop, Some(Stop::Mail | Stop::Recipient))
     }
 
     fn out_of_step(&mut self, transaction: Box<Transaction>) {
@@ -236,6 +247,7 @@ impl Client {
         if transaction.accepted.is_empty() || transaction.is_settled() {
             // RFC 2920 section 3.1: an empty message, which the server has nobody to give to.
             self.output.extend_from_slice(b".\r\n");
+            self.journal.end(1);
             transaction.asked.push_back(Step::Nothing);
         } else {
             let form = match self.offer.eight_bit_mime || self.offer.smtp_utf8 {
@@ -250,27 +262,44 @@ impl Client {
     /// The next octets of the message. What can't be sent ends the connection: the message must not arrive in part.
     pub fn mail_data(&mut self, octets: &[u8]) {
         let Stage::Transaction(transaction) = &mut self.stage else { return };
-        let is_chunk = transaction.is_binary() && !octets.is_empty();
+        let is_chunk = transaction.in_chunks && !octets.is_empty();
         let MailData::Sending(writer) = &mut transaction.mail_data else { return };
         match writer.write(octets, &mut self.output) {
-            Ok(()) if is_chunk => transaction.asked.push_back(Step::Chunk),
-            Ok(()) => {}
+            Ok(()) if is_chunk => {
+                transaction.asked.push_back(Step::Chunk);
+                self.journal.chunk(octets.len(), false, 1);
+            }
+            Ok(()) => self.journal.mail_data(octets.len()),
             Err(reply) => self.give_up(reply),
         }
     }
 
     /// The message is whole.
     pub fn end_mail_data(&mut self) {
+        self.last_mail_data(&[]);
+    }
+
+    /// The last octets of the message, which is then whole. In chunks, those are the last one.
+    pub fn last_mail_data(&mut self, octets: &[u8]) {
         let Stage::Transaction(transaction) = &mut self.stage else { return };
         let MailData::Sending(writer) = &mut transaction.mail_data else { return };
-        if let Err(reply) = writer.end(&mut self.output) {
+        if let Err(reply) = writer.last(octets, &mut self.output) {
             return self.give_up(reply);
         }
+        let is_chunked = writer.is_chunked();
         transaction.mail_data = MailData::Sent;
+        let asked = transaction.asked.len();
         match self.config.protocol {
             Protocol::Smtp => transaction.asked.push_back(Step::End),
             // RFC 2033 section 4.2: one for each that was accepted, in their order.
             Protocol::Lmtp => transaction.asked.extend(transaction.accepted.iter().map(|n| Step::EndFor(*n))),
+        }
+        let replies = transaction.asked.len() - asked;
+        if is_chunked {
+            self.journal.chunk(octets.len(), true, replies);
+        } else {
+            self.journal.mail_data(octets.len());
+            self.journal.end(replies);
         }
     }
 
