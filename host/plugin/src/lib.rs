@@ -52,7 +52,10 @@ pub use limits::{Keep, Limits};
 pub use message::{HEAD_BYTES, Message, MessageError, MessageWriter, try_scratch};
 pub use network::network;
 pub use places::Yielding;
-pub use relay::{ClientCertificate, Content, Place, Relay, RelayConfig, RelayError, RelayTls};
+pub use relay::{
+    ClientCertificate, Content, Layer as ClientTls, Place, Relay, RelayConfig, RelayError, RelayTls, Told, Trust, Wire,
+    WireError, Witness as WireWitness, dial,
+};
 pub use run::{Authentication, Decision, Delivery, End, Event, Fate, MessageDecision, Run};
 pub use scram::{ScramEntry, ScramEntryError};
 pub use service::{

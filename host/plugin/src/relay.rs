@@ -11,14 +11,14 @@ mod content;
 mod pool;
 mod reach;
 mod tls;
+mod wire;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use postgate_smtp::client::{Config, Envelope, Outcome};
 use rustls::pki_types::CertificateDer;
-use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -27,8 +27,8 @@ use connection::{Connection, Trouble};
 pub use content::Content;
 use pool::Pool;
 use reach::Reach;
-pub use tls::ClientCertificate;
-pub use tls::RelayError;
+pub use tls::{ClientCertificate, Layer, RelayError, Trust};
+pub use wire::{Told, Wire, WireError, Witness, dial};
 
 /// A relay as the operator has set it up.
 #[derive(Clone, Debug)]
@@ -102,7 +102,7 @@ impl Relay {
     pub fn new(config: RelayConfig) -> Result<Self, RelayError> {
         let layer = match config.tls {
             RelayTls::None => None,
-            RelayTls::Required | RelayTls::Implicit | RelayTls::Opportunistic => Some(tls::Layer::new(&config)?),
+            RelayTls::Required | RelayTls::Implicit | RelayTls::Opportunistic => Some(tls::layer(&config)?),
         };
         let mut client = config.client.clone();
         client.tls = tls::wish(config.tls);
@@ -203,7 +203,7 @@ impl Relay {
         let attempt = self.reach.attempt().ok_or(Trouble::Away)?;
         let connection = match self.connect(&self.client).await {
             // RFC 7435: with a server whose TLS is broken mail goes on in clear, where nobody has asked for more.
-            Err(Trouble::Handshake(_)) if self.config.tls == RelayTls::Opportunistic => {
+            Err(Trouble::Wire(WireError::Handshake(_))) if self.config.tls == RelayTls::Opportunistic => {
                 let mut clear = (*self.client).clone();
                 clear.tls = postgate_smtp::client::TlsWish::Never;
                 self.connect(&Arc::new(clear)).await?
@@ -215,38 +215,11 @@ impl Relay {
     }
 
     async fn connect(&self, client: &Arc<Config>) -> Result<Connection, Trouble> {
-        let mut last = Trouble::NoAddress;
-        for address in self.addresses().await?.into_iter().take(ADDRESSES_MAX) {
-            match timeout(self.config.connect_patience, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    // Where it can't be set mail is slower, and no less sure.
-                    let _ = stream.set_nodelay(true);
-                    let implicit = self.config.tls == RelayTls::Implicit;
-                    return Connection::open(stream, client, self.layer.as_ref(), implicit).await;
-                }
-                Ok(Err(error)) => last = Trouble::Connect { address, error },
-                Err(_elapsed) => {
-                    last = Trouble::Connect { address, error: std::io::ErrorKind::TimedOut.into() };
-                }
-            }
-        }
-        Err(last)
-    }
-
-    async fn addresses(&self) -> Result<Vec<SocketAddr>, Trouble> {
-        let port = self.config.port;
-        match &self.config.place {
-            Place::Addresses(addresses) => Ok(addresses.iter().map(|address| (*address, port).into()).collect()),
-            Place::Host(host) => {
-                let looked_up = timeout(self.config.connect_patience, lookup_host((host.as_str(), port))).await;
-                let found = looked_up.unwrap_or_else(|_elapsed| Err(std::io::ErrorKind::TimedOut.into()));
-                found.map(Iterator::collect).map_err(Trouble::LookUp)
-            }
-        }
+        let (stream, _) = dial(&self.config.place, self.config.port, self.config.connect_patience).await?;
+        let implicit = self.config.tls == RelayTls::Implicit;
+        Connection::open(stream, client, self.layer.as_ref(), implicit).await
     }
 }
 
-/// Addresses of one relay that are tried for one connection.
-const ADDRESSES_MAX: usize = 8;
 /// Messages that wait for each of the connections; those beyond are deferred at once.
 const WAITING_FOR_A_CONNECTION_MAX: usize = 10;

@@ -49,11 +49,31 @@ impl std::fmt::Debug for ClientCertificate {
     }
 }
 
-/// What TLS is made with.
+/// Whom we believe to be the server.
+#[derive(Clone, Copy, Debug)]
+pub enum Trust<'a> {
+    /// Whoever is there (RFC 7435).
+    Anybody,
+    /// Who has a certificate of one of these authorities.
+    Authorities(&'a [CertificateDer<'static>]),
+    /// Who has a certificate of one of the system's authorities.
+    System,
+}
+
+/// What TLS to a server is made with.
 #[derive(Clone)]
-pub(super) struct Layer {
+pub struct Layer {
     connector: TlsConnector,
     name: ServerName<'static>,
+}
+
+/// A connection below TLS.
+pub(super) struct Secured {
+    pub(super) stream: TlsStream<TcpStream>,
+    /// The channel binding `tls-exporter` (RFC 9266), which only TLS 1.3 has.
+    pub(super) binding: Option<Vec<u8>>,
+    /// Version and cipher suite.
+    pub(super) facts: String,
 }
 
 impl std::fmt::Debug for Layer {
@@ -63,61 +83,74 @@ impl std::fmt::Debug for Layer {
 }
 
 impl Layer {
-    pub(super) fn new(config: &RelayConfig) -> Result<Self, RelayError> {
+    /// For a server of this name, which may be an address.
+    ///
+    /// # Errors
+    /// See [`RelayError`].
+    pub fn new(trust: Trust<'_>, own: Option<&ClientCertificate>, name: &str) -> Result<Self, RelayError> {
         let provider = Arc::new(default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&TLS13, &TLS12])
             .expect("invariant: the provider has suites of both versions");
-        let builder = match config.tls {
-            RelayTls::Opportunistic => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-            }
-            RelayTls::Required | RelayTls::Implicit | RelayTls::None => {
-                builder.with_root_certificates(authorities(config)?)
-            }
+        let builder = match trust {
+            Trust::Anybody => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
+            Trust::Authorities(certificates) => builder.with_root_certificates(authorities(certificates)?),
+            Trust::System => builder.with_root_certificates(system()?),
         };
-        let client = match &config.certificate {
+        let client = match own {
             Some(own) => builder.with_client_auth_cert(own.chain.clone(), own.key.clone_key()),
             None => Ok(builder.with_no_client_auth()),
         };
         let client = client.map_err(RelayError::Certificate)?;
-        Ok(Self { connector: TlsConnector::from(Arc::new(client)), name: name(config)? })
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| RelayError::ServerName(name.to_owned()))?;
+        Ok(Self { connector: TlsConnector::from(Arc::new(client)), name })
     }
 
-    /// The handshake, and the channel binding `tls-exporter` (RFC 9266), which only TLS 1.3 has.
-    pub(super) async fn handshake(&self, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, Option<Vec<u8>>)> {
+    pub(super) async fn handshake(&self, stream: TcpStream) -> io::Result<Secured> {
         let stream = self.connector.connect(self.name.clone(), stream).await?;
         let connection = stream.get_ref().1;
-        let is_tls13 = connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+        let version = connection.protocol_version();
+        let is_tls13 = version == Some(ProtocolVersion::TLSv1_3);
         let exported = || connection.export_keying_material(vec![0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok();
         let binding = if is_tls13 { exported() } else { None };
-        Ok((stream, binding))
+        let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
+        let version = version.and_then(|version| version.as_str()).unwrap_or("TLS");
+        let suite = suite.and_then(|suite| suite.as_str()).unwrap_or("no cipher suite");
+        let facts = format!("{}, {suite}", version.replace("TLSv1_", "TLSv1."));
+        Ok(Secured { stream, binding, facts })
     }
 }
 
-fn authorities(config: &RelayConfig) -> Result<RootCertStore, RelayError> {
-    let mut roots = RootCertStore::empty();
-    match &config.authorities {
-        Some(certificates) => {
-            for certificate in certificates {
-                roots.add(certificate.clone()).map_err(RelayError::Authority)?;
-            }
+/// As a relay is set up.
+pub(super) fn layer(config: &RelayConfig) -> Result<Layer, RelayError> {
+    let trust = match (config.tls, &config.authorities) {
+        (RelayTls::Opportunistic, _) => Trust::Anybody,
+        (RelayTls::Required | RelayTls::Implicit | RelayTls::None, Some(authorities)) => {
+            Trust::Authorities(authorities)
         }
-        None => {
-            // Those of the system that can't be read are not believed; that some can be is enough.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    if roots.is_empty() { Err(RelayError::NoAuthorities) } else { Ok(roots) }
-}
-
-fn name(config: &RelayConfig) -> Result<ServerName<'static>, RelayError> {
-    let text = match (&config.server_name, &config.place) {
+        (RelayTls::Required | RelayTls::Implicit | RelayTls::None, None) => Trust::System,
+    };
+    let name = match (&config.server_name, &config.place) {
         (Some(name), _) => name.clone(),
         (None, Place::Host(host)) => host.clone(),
         (None, Place::Addresses(addresses)) => addresses.first().map(IpAddr::to_string).unwrap_or_default(),
     };
-    ServerName::try_from(text.clone()).map_err(|_| RelayError::ServerName(text))
+    Layer::new(trust, config.certificate.as_ref(), &name)
+}
+
+fn authorities(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, RelayError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate.clone()).map_err(RelayError::Authority)?;
+    }
+    if roots.is_empty() { Err(RelayError::NoAuthorities) } else { Ok(roots) }
+}
+
+fn system() -> Result<RootCertStore, RelayError> {
+    let mut roots = RootCertStore::empty();
+    // Those of the system that can't be read are not believed; that some can be is enough.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() { Err(RelayError::NoAuthorities) } else { Ok(roots) }
 }
 
 /// What the protocol is to do about it.
