@@ -1,8 +1,8 @@
-//! The command line: `postgate run|check|explain|inspect|password|dkim-record|reference`, and for authors of plugins `new|build|test`.
+//! The command line: `postgate run|check|explain|inspect|password|dkim-record|reference|send`, and for authors of plugins `new|build|test`.
 //!
 //! What a command has to say goes to standard output, what went wrong to standard error. Exit codes are those of sysexits:
 //! 64 for a wrong command line, 65 for a file that is no plugin or sources that don't become one, 66 for one that can't be read, 69 for a
-//! tool that is missing, 71 where the system does not let us, 73 where a project can't be written, 74 where output can't be written, and 78 for everything about the configuration, a missing file included: whoever
+//! tool that is missing, 71 where the system does not let us, 73 where a project can't be written, 74 where output can't be written, 75 to 77 for what a server says to `send`, and 78 for everything about the configuration, a missing file included: whoever
 //! supervises us then knows that it is no use to start us again.
 
 mod build;
@@ -13,6 +13,7 @@ mod inspect;
 mod new;
 mod password;
 mod run;
+mod send;
 mod table;
 mod test;
 
@@ -34,7 +35,8 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 a dialogue of `test` failed, 64 wrong command line, 65 not a plugin, 66 file can't be read, \
-                          69 a tool is missing, 71 the system refused, 73 a project can't be written, 74 output can't be written, 78 configuration";
+                          69 a tool is missing or a server can't be reached, 71 the system refused, 73 a project can't be written, 74 output can't be \
+                          written, 75 a server defers, 76 it breaks the protocol, 77 it refuses, 78 configuration";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -63,6 +65,8 @@ enum Command {
     },
     /// Plays dialogues against a plugin or a chain, without sockets
     Test(test::Test),
+    /// Sends a test message to a server, and shows what is said
+    Send(Box<send::Send>),
     /// Makes an argon2id hash of a password read from standard input
     Password {
         /// Keys of SCRAM-SHA-256 instead, which passwords can be verified against too
@@ -141,6 +145,11 @@ enum Exit {
     System = 71,
     CannotCreate = 73,
     Output = 74,
+    /// A server may take it later.
+    TemporaryFailure = 75,
+    Protocol = 76,
+    /// A server refuses.
+    Refused = 77,
     Config = 78,
 }
 
@@ -201,6 +210,7 @@ impl Command {
             }
             Command::Inspect { component, json } => inspect::inspect(&component, format(json)),
             Command::Test(arguments) => test::test(&arguments),
+            Command::Send(arguments) => send::send(&arguments),
             Command::Password { scram } => {
                 password::password(if scram { password::Form::Scram } else { password::Form::Argon2id })
             }

@@ -151,7 +151,7 @@ impl Relay {
         let _open = self.reach.open();
         let mut rest = envelope.recipients.as_slice();
         loop {
-            let (now, later) = rest.split_at(rest.len().min(connection.recipients_max().max(1)));
+            let (now, later) = rest.split_at(rest.len().min(connection.recipients_max()));
             let portion = Envelope { recipients: now.to_vec(), ..envelope.clone() };
             match connection.send(portion, content).await {
                 Ok(portion) => outcomes.extend(portion),

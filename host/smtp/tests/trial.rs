@@ -244,6 +244,19 @@ fn parameters_as_they_are() {
     assert!(course.lines.contains(&"C RCPT TO:<a@example.org> NOTIFY=NEVER".to_owned()), "{:?}", course.lines);
 }
 
+/// The server says itself what is too large.
+#[test]
+fn too_large_all_the_same() {
+    let ehlo = "250-mx\r\n250 SIZE 5\r\n";
+    let course = play(config(), envelope(&["a@example.org"]), &[], &["220 mx\r\n", ehlo, "221 bye\r\n"]);
+    assert!(!course.lines.iter().any(|line| line.contains("MAIL")));
+    let mut insistent = config();
+    insistent.oversize = true;
+    let course =
+        play(insistent, envelope(&["a@example.org"]), &[], &["220 mx\r\n", ehlo, "552 5.3.4 no\r\n", "221 bye\r\n"]);
+    assert!(course.lines.contains(&"C MAIL FROM:<alice@example.com> SIZE=9".to_owned()), "{:?}", course.lines);
+}
+
 #[test]
 fn xtext() {
     for (text, encoded) in [("a.b@c", "a.b@c"), ("a+b=c d", "a+2Bb+3Dc+20d"), ("", "")] {

@@ -39,7 +39,7 @@ pub(super) fn password(form: Form) -> Result<String, Failure> {
         }
         password
     } else {
-        line(&mut input.lock())?
+        line(&mut input.lock(), PASSWORD_MAX_OCTETS)?
     };
     let password = postgate_smtp::prepared(&password).ok_or_else(|| {
         Failure::new(
@@ -71,10 +71,10 @@ fn keys(password: &str) -> Result<String, Failure> {
 }
 
 /// One line, without its end. A password that SASL PLAIN can't carry (RFC 4616) is refused.
-fn line(input: &mut impl BufRead) -> Result<String, Failure> {
+pub(super) fn line(input: &mut impl BufRead, octets_max: usize) -> Result<String, Failure> {
     let unusable = |text: &str| Failure::new(Exit::Data, text.to_owned());
     let mut octets = Vec::new();
-    let bound = u64::try_from(PASSWORD_MAX_OCTETS + 2).unwrap_or(u64::MAX);
+    let bound = u64::try_from(octets_max.saturating_add(2)).unwrap_or(u64::MAX);
     let read = input.by_ref().take(bound).read_until(b'\n', &mut octets);
     read.map_err(|error| Failure::new(Exit::NoInput, format!("the password can't be read: {error}")))?;
     let line = octets.strip_suffix(b"\n").unwrap_or(&octets);
@@ -82,8 +82,8 @@ fn line(input: &mut impl BufRead) -> Result<String, Failure> {
     if line.is_empty() {
         return Err(unusable("there is no password"));
     }
-    if line.len() > PASSWORD_MAX_OCTETS {
-        return Err(unusable("a password has at most 1024 octets"));
+    if line.len() > octets_max {
+        return Err(unusable(&format!("a password has at most {octets_max} octets")));
     }
     if line.contains(&0) {
         return Err(unusable("a password can't have NUL in it"));
@@ -93,13 +93,13 @@ fn line(input: &mut impl BufRead) -> Result<String, Failure> {
 }
 
 /// Asks at the terminal that is standard input, without showing what is typed.
-fn asked(prompt: &str) -> Result<String, Failure> {
+pub(super) fn asked(prompt: &str) -> Result<String, Failure> {
     let failure = |error: io::Error| Failure::new(Exit::System, format!("the terminal can't be used: {error}"));
     let input = io::stdin();
     let mut output = io::stderr().lock();
     let silence = Silence::new(&input).map_err(failure)?;
     write!(output, "{prompt}").and_then(|()| output.flush()).map_err(failure)?;
-    let answer = line(&mut input.lock());
+    let answer = line(&mut input.lock(), PASSWORD_MAX_OCTETS);
     drop(silence);
     // The line end that was typed was not shown either.
     writeln!(output).map_err(failure)?;
@@ -168,9 +168,9 @@ mod tests {
             (&format!("{longest}x"), Err("a password has at most 1024 octets")),
             (&"y".repeat(1_000_000), Err("a password has at most 1024 octets")),
         ] {
-            let found = line(&mut input.as_bytes());
+            let found = line(&mut input.as_bytes(), PASSWORD_MAX_OCTETS);
             assert_eq!(found.as_deref().map_err(|failure| failure.text.as_str()), expected);
         }
-        assert_eq!(line(&mut &b"\xff\n"[..]).unwrap_err().text, "a password is UTF-8");
+        assert_eq!(line(&mut &b"\xff\n"[..], PASSWORD_MAX_OCTETS).unwrap_err().text, "a password is UTF-8");
     }
 }

@@ -124,13 +124,13 @@ impl Connection {
         }
     }
 
-    pub(super) fn recipients_max(&mut self) -> usize {
-        self.wire.client().recipients_max()
+    pub(super) fn recipients_max(&self) -> usize {
+        self.wire.recipients_max()
     }
 
     /// Whether another message may be sent on it.
-    pub(super) fn may_go_on(&mut self, messages_max: u32) -> bool {
-        !self.wire.is_deaf() && self.messages < messages_max && self.wire.client().has_transactions_left()
+    pub(super) fn may_go_on(&self, messages_max: u32) -> bool {
+        self.messages < messages_max && self.wire.may_go_on()
     }
 
     /// QUIT, and its answer, which is not waited for long; then the connection is closed.

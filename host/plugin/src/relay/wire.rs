@@ -173,9 +173,14 @@ impl Wire {
         &mut self.client
     }
 
-    /// Whether the server takes no more octets.
-    pub fn is_deaf(&self) -> bool {
-        self.deaf
+    /// Whether another transaction may be begun on it.
+    pub fn may_go_on(&self) -> bool {
+        !self.deaf && self.client.has_transactions_left()
+    }
+
+    /// The most recipients of a transaction.
+    pub fn recipients_max(&self) -> usize {
+        self.client.recipients_max().max(1)
     }
 
     /// Whether there is something to read, or an end.

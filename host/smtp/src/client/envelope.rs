@@ -17,6 +17,7 @@
 
 use super::failure::Outcome;
 use super::offer::Offer;
+use super::settings::Config;
 use crate::event::Body;
 use crate::mailbox::Mailbox;
 use crate::replies;
@@ -141,7 +142,7 @@ pub enum International {
 
 impl Envelope {
     /// Why the message can't be sent to anybody on that server.
-    pub(super) fn obstacle(&self, offer: &Offer, is_verified: bool) -> Option<&'static Reply> {
+    pub(super) fn obstacle(&self, offer: &Offer, config: &Config, is_verified: bool) -> Option<&'static Reply> {
         let is_too_large = |max: u64| max > 0 && self.size.is_some_and(|size| size > max);
         if self.require_tls && !(offer.require_tls && is_verified) {
             Some(&replies::NEXT_HOP_WITHOUT_REQUIRETLS)
@@ -151,7 +152,7 @@ impl Envelope {
             Some(&replies::NEXT_HOP_WITHOUT_DELIVERBY)
         } else if !offer.future_release && self.hold.is_some() {
             Some(&replies::NEXT_HOP_WITHOUT_FUTURERELEASE)
-        } else if offer.size.is_some_and(is_too_large) {
+        } else if !config.oversize && offer.size.is_some_and(is_too_large) {
             Some(&replies::NEXT_HOP_SIZE)
         } else if self.body == Body::BinaryMime && !(offer.binary_mime && offer.chunking) {
             Some(&replies::NEXT_HOP_CONVERSION)

@@ -29,6 +29,8 @@ pub struct Config {
     pub chunks: bool,
     /// The attributes of an XCLIENT, which is said behind STARTTLS and in front of AUTH: words `NAME=VALUE`, each value in xtext.
     pub xclient: Option<String>,
+    /// A message beyond the bound that the server has told (RFC 1870) is offered all the same, and the server says what it makes of it.
+    pub oversize: bool,
     /// The last thing that is done; the caller then says QUIT.
     pub stop: Option<Stop>,
 }
@@ -47,6 +49,7 @@ impl Config {
             pipelining: Pipelining::IfOffered,
             chunks: false,
             xclient: None,
+            oversize: false,
             stop: None,
         }
     }

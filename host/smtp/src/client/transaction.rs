@@ -121,7 +121,7 @@ impl Client {
             in_chunks: self.config.chunks || envelope.body == Body::BinaryMime,
             envelope,
         };
-        if let Some(obstacle) = transaction.envelope.obstacle(&self.offer, self.is_verified()) {
+        if let Some(obstacle) = transaction.envelope.obstacle(&self.offer, &self.config, self.is_verified()) {
             transaction.settle(obstacle);
         }
         for (n, outcome) in transaction.outcomes.iter_mut().enumerate().filter(|(_, outcome)| outcome.is_none()) {
