@@ -29,6 +29,7 @@ mod proxy;
 mod rehearsal;
 mod relay;
 mod secrets;
+mod send;
 mod ssrf;
 mod storage;
 mod stores;

@@ -41,7 +41,7 @@ fn configuration(limits: &str) -> String {
     format!("{listeners}[chain.main]\nplugins = ['auth', 'policy', 'delivery']\n{}", plugins.concat())
 }
 
-fn gateway(limits: &str) -> (Gateway, Authority) {
+pub(crate) fn gateway(limits: &str) -> (Gateway, Authority) {
     gateway_of(&configuration(limits))
 }
 

@@ -1,7 +1,7 @@
 //! Messages handed over to relays: a second gateway as the relay, with TLS and AUTH; servers that follow a script, for everything that goes wrong; and below,
 //! counterparts that are not ours (aiosmtpd, Postfix and its sink), hostile servers, and the pool of connections.
 
-mod counterparts;
+pub(crate) mod counterparts;
 mod hostile;
 mod parameters;
 pub(crate) mod pool;

@@ -16,14 +16,14 @@ use crate::support::program::program;
 use crate::support::{Gateway, skip, target};
 
 /// A server of aiosmtpd's, ended with the test.
-struct Aiosmtpd {
-    address: SocketAddr,
+pub(crate) struct Aiosmtpd {
+    pub address: SocketAddr,
     child: Child,
     told: Receiver<String>,
 }
 
 impl Aiosmtpd {
-    fn start(settings: &Value) -> Option<Self> {
+    pub(crate) fn start(settings: &Value) -> Option<Self> {
         let python = target().join("tools/aiosmtpd-1.4.6/bin/python3");
         if !python.is_file() {
             skip("there is no aiosmtpd; `cargo xtask test` installs it");
@@ -42,7 +42,7 @@ impl Aiosmtpd {
     }
 
     /// The next message that it has taken.
-    fn told(&self) -> Value {
+    pub(crate) fn told(&self) -> Value {
         let line = self.told.recv_timeout(PATIENCE).expect("a message");
         serde_json::from_str(&line).expect("JSON")
     }
@@ -66,7 +66,7 @@ fn content(told: &Value) -> Vec<u8> {
 }
 
 /// Dots, long lines, eight bits, control characters, empty lines at the end.
-fn difficult() -> Vec<u8> {
+pub(crate) fn difficult() -> Vec<u8> {
     let mut message = b"Subject: odd\r\nX-Fold: a\r\n \tb\r\n\r\n".to_vec();
     for line in [&b"."[..], b"..", b".x", b"x.", b"", b"a\tb\x0c\x1b\x7f", b"Gr\xc3\xbc\xc3\x9fe \xff\xfe", b" \t "] {
         message.extend_from_slice(line);
@@ -93,7 +93,7 @@ fn bdat(front: &Gateway, mail: &str, to: &[&str], message: &[u8]) -> String {
     client.reply()
 }
 
-fn tls(settings: Value, kind: &str, folder: &Path, authority: &Authority) -> Value {
+pub(crate) fn tls(settings: Value, kind: &str, folder: &Path, authority: &Authority) -> Value {
     authority.issue(&["mx.example.org"]).write(folder, "mx");
     let file = |name: &str| folder.join(name).display().to_string();
     let Value::Object(mut settings) = settings else { panic!("an object") };
@@ -203,7 +203,7 @@ fn binary_octets_go_by_chunks() {
 }
 
 /// Postfix's sink with these options, if there is one. Another program may take the port before it does; then it ends, and another port is tried.
-fn sink(options: &[&str]) -> Option<(SocketAddr, Sink)> {
+pub(crate) fn sink(options: &[&str]) -> Option<(SocketAddr, Sink)> {
     let program = program("smtp-sink", "postfix")?;
     for _ in 0..10 {
         let address = free_port();
@@ -219,7 +219,7 @@ fn sink(options: &[&str]) -> Option<(SocketAddr, Sink)> {
     panic!("smtp-sink does not start");
 }
 
-struct Sink(Child);
+pub(crate) struct Sink(Child);
 
 impl Drop for Sink {
     fn drop(&mut self) {
@@ -228,7 +228,7 @@ impl Drop for Sink {
     }
 }
 
-fn free_port() -> SocketAddr {
+pub(crate) fn free_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port")
 }
 
@@ -332,14 +332,14 @@ fn postfix_delivers_and_reports() {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// All messages that Postfix has delivered.
-fn mail(postfix: &Postfix) -> Vec<String> {
+pub(crate) fn mail(postfix: &Postfix) -> Vec<String> {
     let folder = postfix.home.path().join("mail/box/new");
     let entries = std::fs::read_dir(folder).expect("a mailbox");
     entries.map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("UTF-8")).collect()
 }
 
 /// Everybody's mail is one mailbox's.
-const POSTFIX_MAIN: &str = "\
+pub(crate) const POSTFIX_MAIN: &str = "\
 compatibility_level = 3.6
 myhostname = mx.example.org
 mydestination =
@@ -372,7 +372,7 @@ virtual_gid_maps = static:OWNER
 virtual_mailbox_limit = 0
 ";
 
-const POSTFIX_MASTER: &str = "\
+pub(crate) const POSTFIX_MASTER: &str = "\
 cleanup unix n - n - 0 cleanup
 qmgr    unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite

@@ -100,7 +100,7 @@ pub(crate) struct Send {
     #[arg(long, value_enum, value_name = "STAGE", help_heading = "Dialogue")]
     pub(super) quit_after: Option<Stage>,
     /// How long the server may take for each reply, and a connection to be made
-    #[arg(long, value_name = "PERIOD", default_value = "60 s", help_heading = "Dialogue")]
+    #[arg(long, value_name = "PERIOD", default_value = "60s", help_heading = "Dialogue")]
     pub(super) timeout: Period,
 
     /// So many messages, with a summary in place of the transcript

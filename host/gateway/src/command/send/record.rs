@@ -111,7 +111,7 @@ impl Record {
         if !is_ahead {
             self.lines.push_str(&std::mem::take(&mut self.replies));
         }
-        let _ = writeln!(self.lines, "{line}");
+        let _ = writeln!(self.lines, "{}", line.trim_end());
     }
 
     fn end(&mut self, is_ahead: bool) {
