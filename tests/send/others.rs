@@ -65,7 +65,7 @@ fn postfix() {
         postfix.wait_log("status=sent", 1);
     }
     let found = mail(&postfix);
-    let messages = found.iter().filter(|message| message.ends_with("Subject: one\n\n.\n..two\nGr\u{fc}\u{df}e\n"));
+    let messages = found.iter().filter(|message| message.ends_with("\n\n.\n..two\nGr\u{fc}\u{df}e\n"));
     assert!(messages.count() == 4, "{found:#?}");
     let ended = send(folder.path(), &address, "--to stranger@elsewhere.example");
     check(&ended, 77, &["stranger@elsewhere.example: refused: 554 5.7.1 "], "");

@@ -84,6 +84,15 @@ pub enum WireError {
     Dialogue(Failure),
 }
 
+impl WireError {
+    /// Whether the handshake has failed because the server's certificate is not believed.
+    pub fn is_about_certificate(&self) -> bool {
+        let Self::Handshake(error) = self else { return false };
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+        matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
+    }
+}
+
 /// Connects to the first address that can be reached.
 ///
 /// # Errors

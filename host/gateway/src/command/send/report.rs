@@ -147,10 +147,11 @@ fn exit_of(error: &WireError) -> Exit {
 pub(super) fn explained(plan: &Plan, error: &WireError) -> String {
     let text = chained(error as &dyn Error);
     let hint = match error {
-        WireError::Handshake(_) if plan.implicit => "; a server that speaks in clear first wants --tls starttls",
-        WireError::Handshake(_) => {
-            "; --tls none does without, --ca FILE names an authority, --insecure believes everybody"
+        WireError::Handshake(_) if error.is_about_certificate() => {
+            "; --ca FILE names an authority, --server-name another name, and --insecure believes everybody"
         }
+        WireError::Handshake(_) if plan.implicit => "; a server that speaks in clear first wants --tls starttls",
+        WireError::Handshake(_) => "; --tls none does without",
         WireError::Dialogue(Failure::NoMechanism) if !plan.client.secrets_in_clear => {
             "; in clear a password is told to this machine alone, and to another with --tls none"
         }
