@@ -125,7 +125,8 @@ fn in_the_midst_of_mail_data() {
     let folder = tempfile::tempdir().unwrap();
     for (behind, code, error) in [
         ("", 69, "the server was silent for too long"),
-        ("552 5.3.4 enough\r\n", 76, "the server says what nobody has asked for"),
+        ("552 5.3.4 enough\r\n", 77, "the server refuses: 552 5.3.4 enough"),
+        ("250 2.0.0 taken\r\n", 76, "the server says what nobody has asked for"),
     ] {
         let (ended, is_over) = std::sync::mpsc::channel::<()>();
         let (address, thread) = server(move |mut stream| {

@@ -196,24 +196,36 @@ pub fn session(input: &[u8]) {
 
 /// What a server may say to a client, in lines and octet by octet: an outcome for every recipient, nothing taken that was not confirmed, and only lines said.
 pub fn client(input: &[u8]) {
-    // Not whole: what comes before it was asked for is an error, and that depends on the pieces.
-    let lines = converse(input.split_inclusive(|octet| *octet == b'\n'));
-    let octets = converse(input.chunks(1));
-    assert!(lines == octets, "the course depends on the pieces");
+    let as_a_relay = |_: &mut client::Config| {};
+    // As `postgate send` may.
+    let trying = |config: &mut client::Config| {
+        config.chunks = true;
+        config.oversize = true;
+        config.pipelining = client::Pipelining::Always;
+        config.xclient = Some("ADDR=192.0.2.1".to_owned());
+    };
+    for change in [as_a_relay as fn(&mut client::Config), trying] {
+        // Not whole: what comes before it was asked for is an error, and that depends on the pieces.
+        let lines = converse(change, input.split_inclusive(|octet| *octet == b'\n'));
+        let octets = converse(change, input.chunks(1));
+        assert!(lines == octets, "the course depends on the pieces");
+    }
 }
 
 /// What the client says and what comes of two recipients, where the connection is lost behind the input.
-fn converse<'a>(mut reads: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<Outcome>) {
+fn converse<'a>(change: fn(&mut client::Config), mut reads: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<Outcome>) {
     let Ok(hello) = "client.example".parse() else { return Default::default() };
     let mut config = client::Config::new(hello);
     config.credentials = Some(Credentials::Password { user: "u".to_owned(), password: "p".to_owned() });
     config.secrets_in_clear = true;
+    change(&mut config);
     let mailbox = |text: &str| text.parse().ok().map(Addressee::new);
     let envelope = client::Envelope {
         recipients: ["a@example.org", "b@example.org"].into_iter().filter_map(mailbox).collect(),
         ..client::Envelope::default()
     };
     let mut client = client::Client::new(Arc::new(config), [0; 32]);
+    client.keep_journal();
     let (mut said, mut outcomes, mut begun, mut ended) = (Vec::new(), Vec::new(), false, false);
     let mut read: &[u8] = &[];
     loop {
@@ -221,6 +233,7 @@ fn converse<'a>(mut reads: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<Outc
         read = read.get(taken..).unwrap_or_default();
         said.extend_from_slice(client.output());
         client.sent(usize::MAX);
+        assert!(format!("{:?}", client.journal()).is_ascii(), "what is shown is printable");
         match event {
             client::Event::Wait => match reads.next() {
                 Some(next) => read = next,

@@ -45,7 +45,7 @@ pub enum Ending {
 /// Why a connection could not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The server: a banner, or an answer to EHLO, HELO or RSET, that is a refusal.
+    /// The server: a banner, an answer to EHLO, HELO, XCLIENT or RSET that is a refusal, or one in the midst of mail data.
     Refused(Reply),
     /// The server: it says 421, and closes.
     Closing(Reply),

@@ -237,10 +237,12 @@ impl Client {
     /// A reply while mail data is being sent. A refusal holds, for the server has not heard the end; anything else can't be, for the same reason. Either way nobody
     /// knows what the server would take the rest for, and the connection ends.
     fn early(&mut self, mut transaction: Box<Transaction>, heard: &Heard) {
-        if heard.code >= 400 {
-            transaction.settle(&heard.reply());
+        if heard.code < 400 {
+            return self.out_of_step(transaction);
         }
-        self.out_of_step(transaction);
+        transaction.settle(&heard.reply());
+        self.stage = Stage::Transaction(transaction);
+        self.fail(Failure::Refused(heard.reply()));
     }
 
     fn data_accepted(&mut self, mut transaction: Box<Transaction>) {
