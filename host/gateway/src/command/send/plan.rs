@@ -319,9 +319,11 @@ fn list(path: &Path) -> Result<String, Failure> {
     } else {
         File::open(path).and_then(|file| file.take(LIST_BYTES_MAX).read_to_string(&mut text))
     };
-    read.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => Failure::new(Exit::Data, format!("{} is not UTF-8", path.display())),
-        _ => Failure::new(Exit::NoInput, format!("{} can't be read: {error}", path.display())),
+    read.map_err(|error| {
+        if error.kind() == io::ErrorKind::InvalidData {
+            return Failure::new(Exit::Data, format!("{} is not UTF-8", path.display()));
+        }
+        Failure::new(Exit::NoInput, format!("{} can't be read: {error}", path.display()))
     })?;
     Ok(text)
 }
