@@ -373,6 +373,11 @@ fn a_record_is_a_dialogue() {
         ("", "--size 40000 --bdat 1000", 0),
         ("", "--size 40000 --bdat 1000 --no-pipelining", 0),
         ("", "--to no-550@example.org --to nobody@example.org", 77),
+        (
+            "limits.recipients = 1\nlimits.transactions = 2",
+            "--to a@example.org --to b@example.org --to c@example.org --to d@example.org",
+            0,
+        ),
         ("", "--quit-after rcpt", 0),
         ("", "--user alice --password-file password --auth LOGIN", 0),
         ("tls = 'starttls'", "--user alice --password-file password --tls starttls --insecure --bdat 100", 0),

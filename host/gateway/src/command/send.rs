@@ -67,7 +67,7 @@ fn one(arguments: &Send, plan: &Arc<Plan>, runtime: &Runtime) -> Result<String, 
             let show = show.clone();
             Some(Box::new(move |told| show.lock().unwrap_or_else(PoisonError::into_inner).told(told)))
         };
-        let reached = |text: &str| locked().note(text);
+        let reached = |reached| locked().reached(reached);
         let ways = Ways { witness: &witness, reached: &reached };
         let mut wire = None;
         let delivery: Delivery = delivery::deliver(plan, &mut wire, &copy, &ways).await;

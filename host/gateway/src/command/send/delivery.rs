@@ -22,11 +22,20 @@ pub(super) struct Delivery {
     pub(super) error: Option<WireError>,
 }
 
+/// What has happened before anything is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// There is a connection.
+    Connected(SocketAddr),
+    /// The PROXY header has said whose it is.
+    Proxied(SocketAddr),
+}
+
 /// Whom connections are shown to.
 pub(super) struct Ways<'a> {
     pub(super) witness: &'a (dyn Fn() -> Option<Box<WireWitness>> + Sync),
-    /// Told of each connection.
-    pub(super) reached: &'a (dyn Fn(&str) + Sync),
+    /// Told of each connection that is made, and what is said on it in front of everything.
+    pub(super) reached: &'a (dyn Fn(Reached) + Sync),
 }
 
 /// Sends a message to all of its recipients. `wire` is a connection that may be used, and afterwards the one that still may.
@@ -72,12 +81,12 @@ async fn all(
 
 async fn open(plan: &Plan, ways: &Ways<'_>) -> Result<Wire, WireError> {
     let (mut stream, address) = dial(&plan.place, plan.port, plan.patience).await?;
-    (ways.reached)(&format!("connected to {address}"));
+    (ways.reached)(Reached::Connected(address));
     if let Some((version, source)) = plan.proxy {
         let sent = timeout(plan.patience, stream.write_all(&header(version, source, &stream, address))).await;
         let sent = sent.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()));
         sent.map_err(|error| WireError::Connect { address, error })?;
-        (ways.reached)(&format!("PROXY header of a connection from {source}"));
+        (ways.reached)(Reached::Proxied(source));
     }
     Wire::open(stream, &plan.client, plan.layer.as_ref(), plan.implicit, (ways.witness)()).await
 }

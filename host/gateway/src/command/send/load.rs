@@ -156,7 +156,7 @@ impl Summary {
         text.push('\n');
         if let (Some(half), Some(most)) = (self.percentile(50), self.percentile(99)) {
             text.push_str(&format!(
-                "{:.0} accepted messages/s; a message takes {:.1} ms (p50), {:.1} ms (p99)\n",
+                "{:.1} accepted messages/s; a message takes {:.1} ms (p50), {:.1} ms (p99)\n",
                 self.rate(),
                 milliseconds(half),
                 milliseconds(most)

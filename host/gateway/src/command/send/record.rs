@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
@@ -33,6 +34,9 @@ pub(super) struct Record {
     is_beside: bool,
     has_scram: bool,
     is_secured: bool,
+    /// Where `postgate test` connects from.
+    source: IpAddr,
+    connections: usize,
 }
 
 impl Record {
@@ -45,8 +49,9 @@ impl Record {
             settings.push("protocol=\"lmtp\"");
         }
         let mut head = format!("# Recorded by `postgate send` with {}.\n", plan.server);
-        if let Some((_, source)) = plan.proxy {
-            let _ = writeln!(head, "from: {}", source.ip());
+        let source = plan.proxy.map(|(_, source)| source.ip());
+        if let Some(source) = source {
+            let _ = writeln!(head, "from: {source}");
         }
         let is_beside = copy.len() > INLINE_OCTETS_MAX && has_crlf(&copy);
         Self {
@@ -61,6 +66,19 @@ impl Record {
             is_beside,
             has_scram: false,
             is_secured: false,
+            source: source.unwrap_or(USUAL_SOURCE),
+            connections: 0,
+        }
+    }
+
+    /// A connection is made; behind another one where the server takes no more on that.
+    pub(super) fn connected(&mut self) {
+        self.connections += 1;
+        if self.connections > 1 {
+            self.client(false, "closed");
+            let line = format!("from: {}", self.source);
+            self.client(false, &line);
+            self.is_secured = false;
         }
     }
 
@@ -182,6 +200,7 @@ impl Record {
                 "# SCRAM is another exchange each time: this one can't be played, but with PLAIN it could.\n",
             );
         }
+        self.settings.sort_unstable();
         self.settings.dedup();
         self.settings.iter().for_each(|setting| {
             let _ = writeln!(text, "set: {setting}");
@@ -255,6 +274,8 @@ fn hexadecimal(octet: u8, text: &mut String) {
     let _ = write!(text, "\\x{octet:02x}");
 }
 
+/// Whence clients of a dialogue come that does not say it.
+const USUAL_SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// A larger message stands in a file beside the dialogue.
 const INLINE_OCTETS_MAX: usize = 16 << 10;
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use postgate_plugin::Told;
 use postgate_smtp::client::{Entry, Noted};
 
+use super::delivery::Reached;
 use super::message::Copy;
 use super::record::{Record, escape};
 
@@ -51,6 +52,19 @@ impl Show {
     /// Something that nobody has said.
     pub(super) fn note(&mut self, text: &str) {
         self.line(By::Note, text.to_owned());
+    }
+
+    /// A connection is made.
+    pub(super) fn reached(&mut self, reached: Reached) {
+        match reached {
+            Reached::Connected(address) => {
+                if let Some(record) = &mut self.record {
+                    record.connected();
+                }
+                self.note(&format!("connected to {address}"));
+            }
+            Reached::Proxied(source) => self.note(&format!("PROXY header of a connection from {source}")),
+        }
     }
 
     /// Something has happened on the connection.
