@@ -404,6 +404,8 @@ fn a_record_is_a_dialogue() {
         let played = run(test.env("XDG_CACHE_HOME", target().join("tmp/rehearsal")));
         let dialogue = fs::read_to_string(folder.path().join(&record)).unwrap();
         assert_eq!(played.code, Some(0), "{arguments}\n{}{}\n{dialogue}", played.stdout, played.stderr);
+        let several = dialogue.contains("\nclosed\nfrom: 192.0.2.1\nS: 220 *\n");
+        assert_eq!(several, listener.contains("limits.transactions"), "{dialogue}");
         assert!(dialogue.len() < 8000, "a large message stands beside:\n{dialogue}");
     }
     // What can't be written is told.
