@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{BuildError, Job, read};
+use super::{BuildError, Information, Job, read};
 use crate::tool::{Missing, Step, answers, on_path};
 
 /// The author's own files: path in the project, template.
@@ -33,7 +33,17 @@ pub(crate) const SDK: &[(&str, &str)] = &[
 /// Makes the component: for this target what rustc links is one.
 pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     check_toolchain()?;
-    Step::new("cargo").args(["build", "--release", "--target", TARGET]).run(job)?;
+    let step = Step::new("cargo").args(["build", "--release", "--target", TARGET]);
+    let step = match job.information {
+        Information::Names => step,
+        Information::Lines => step.args([
+            "--config",
+            "profile.release.debug=\"line-tables-only\"",
+            "--config",
+            "profile.release.strip=false",
+        ]),
+    };
+    step.run(job)?;
     let folder = target_directory(&job.project.folder)?;
     let crate_name = format!("{}.wasm", job.project.name.replace('-', "_"));
     read(&folder.join(TARGET).join("release").join(crate_name))

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::bindings::{self, component, without_debug_information};
+use super::bindings::{self, component, kept};
 use super::clang::{self, CORE, Zig};
 use super::{BuildError, Job, SCRATCH, read};
 
@@ -41,5 +41,5 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     ]);
     let output = format!("-femit-bin={}", Path::new(SCRATCH).join(CORE).display());
     step.arg(output).run(job)?;
-    component(without_debug_information(&read(&core)?)?, None)
+    component(kept(read(&core)?, job.information)?, None)
 }
