@@ -26,7 +26,9 @@ pub(crate) const SDK: &[(&str, &str)] = &[
     ("sdk/src/testing.rs", include_str!("../../../../plugins/sdk/src/testing.rs")),
     ("sdk/src/testing/host.rs", include_str!("../../../../plugins/sdk/src/testing/host.rs")),
     ("sdk/src/testing/message.rs", include_str!("../../../../plugins/sdk/src/testing/message.rs")),
+    ("sdk/src/testing/services.rs", include_str!("../../../../plugins/sdk/src/testing/services.rs")),
     ("sdk/src/testing/state.rs", include_str!("../../../../plugins/sdk/src/testing/state.rs")),
+    ("sdk/src/testing/told.rs", include_str!("../../../../plugins/sdk/src/testing/told.rs")),
     ("sdk/src/unit.rs", include_str!("../../../../plugins/sdk/src/unit.rs")),
 ];
 
