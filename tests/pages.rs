@@ -236,9 +236,9 @@ fn language(name: &str) {
 
 /// Without what is another on each machine: addresses, times, and where the project is.
 fn placeless(line: &str) -> String {
-    let line = line.rfind(" fuel  ").map_or(line, |at| {
-        line[..at].trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == ',')
-    });
+    let line = line
+        .rfind(" fuel  ")
+        .map_or(line, |at| line[..at].trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == ','));
     let line = line.find('(').filter(|at| line[*at..].contains("0x")).map_or(line, |at| &line[..at]);
     let is_shown = |word: &&str| !word.contains("0x") && word.parse::<u32>().is_err() && !word.ends_with(':');
     let word = |word: &str| match word.rsplit_once("/spam-check/") {

@@ -46,6 +46,11 @@ impl Clock {
         self.rehearsed_since.is_some()
     }
 
+    /// Seconds since 1970.
+    pub(crate) fn now_s(&self) -> u64 {
+        self.since_epoch().as_secs()
+    }
+
     /// Milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> i64 {
         i64::try_from(self.since_epoch().as_millis()).unwrap_or(i64::MAX)
