@@ -23,6 +23,7 @@ mod metering;
 mod mime;
 mod misbehaviour;
 mod mta_hooks;
+mod pages;
 mod patience;
 mod process;
 mod proxy;

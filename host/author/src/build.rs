@@ -75,9 +75,21 @@ pub struct Built {
     pub component: PathBuf,
 }
 
+/// What a component keeps besides its code, so that a trap can be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Information {
+    /// The names of functions.
+    #[default]
+    Names,
+    /// Those, and source files with their lines; or what the language's own run-time library says of an exception. For the author: such a
+    /// component is larger, or asks for more of WASI.
+    Lines,
+}
+
 /// One run of `build`.
 pub(crate) struct Job<'a> {
     pub(crate) project: &'a Project,
+    pub(crate) information: Information,
     /// The author's world, where the language has one.
     pub(crate) world: Option<World>,
     tell: &'a mut dyn FnMut(&str),
@@ -107,10 +119,10 @@ impl Job<'_> {
 /// # Errors
 ///
 /// What is missing or wrong. The old component then stays as it was.
-pub fn build(folder: &Path, tell: &mut dyn FnMut(&str)) -> Result<Built, BuildError> {
+pub fn build(folder: &Path, information: Information, tell: &mut dyn FnMut(&str)) -> Result<Built, BuildError> {
     let project = Project::read(folder)?;
     let world = if project.language.has_world { Some(world::read(&project.folder.join("wit"))?) } else { None };
-    let mut job = Job { project: &project, world, tell };
+    let mut job = Job { project: &project, information, world, tell };
     let octets = (project.language.build)(&mut job)?;
     let component = project.folder.join(format!("{}.wasm", project.name));
     let partial = component.with_extension("wasm.partial");

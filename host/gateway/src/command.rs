@@ -101,6 +101,9 @@ enum Command {
         /// The folder of the plugin
         #[arg(value_name = "FOLDER", default_value = ".")]
         folder: PathBuf,
+        /// So that a trap names source files and lines, or shows the exception; for trying it out
+        #[arg(long)]
+        debug: bool,
     },
 }
 
@@ -217,7 +220,9 @@ impl Command {
             Command::DkimRecord { settings, key } => dkim_record::dkim_record(&settings.load()?, &key),
             Command::Reference => Ok(config::REFERENCE.to_owned()),
             Command::New { folder, lang, hooks } => new::new(&folder, &lang, &hooks),
-            Command::Build { folder } => build::build(&folder),
+            Command::Build { folder, debug } => {
+                build::build(&folder, if debug { build::Information::Lines } else { build::Information::Names })
+            }
         }
     }
 }

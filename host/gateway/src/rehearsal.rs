@@ -8,14 +8,13 @@
 mod client;
 mod line;
 mod mismatch;
+mod outgoing;
 mod player;
 mod record;
 pub(crate) mod report;
 pub(crate) mod script;
 pub(crate) mod setting;
 
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +29,7 @@ use self::record::{PluginLog, Record, Seen};
 use self::script::Script;
 use self::setting::Setting;
 use crate::site::{Rehearsal, Site};
+use crate::tls::authority::Authority;
 
 /// A dialogue that was played.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(crate) struct Played {
 pub(crate) fn play(script: &Script, setting: &Setting) -> Result<Played, String> {
     let begun = Instant::now();
     let folder = TempDir::new().map_err(|error| format!("no folder for what plugins keep: {error}"))?;
-    certificate(folder.path())?;
+    let authority = Arc::new(Authority::new(folder.path())?);
     let config = setting.config(script, folder.path())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -63,24 +63,11 @@ pub(crate) fn play(script: &Script, setting: &Setting) -> Result<Played, String>
         let clock = Clock::rehearsed(script.begin);
         let site = Site::rehearse(&config, clock, &rehearsal).await.map_err(|problems| problems.to_string())?;
         let door = site.doors.into_iter().next().ok_or("there is no listener")?;
-        Ok::<_, String>(Player::new(script, Arc::new(door), stubs, record.clone()).play().await)
+        Ok::<_, String>(Player::new(script, Arc::new(door), stubs, record.clone(), authority).play().await)
     });
     // A thread that hangs is not waited for.
     runtime.shutdown_timeout(LAST_WAIT);
     Ok(Played { mismatch: mismatch?, seen: record.take(), time: begun.elapsed() })
 }
-
-/// The certificate of listeners with TLS: one that nobody has to keep secret.
-fn certificate(folder: &Path) -> Result<(), String> {
-    let made = rcgen::generate_simple_self_signed(vec!["mx.example.org".to_owned()]);
-    let made = made.map_err(|error| format!("no certificate: {error}"))?;
-    let written = fs::write(folder.join(CHAIN), made.cert.pem())
-        .and_then(|()| fs::write(folder.join(KEY), made.signing_key.serialize_pem()));
-    written.map_err(|error| format!("no certificate: {error}"))
-}
-
-/// The files of the certificate.
-const CHAIN: &str = "test.pem";
-const KEY: &str = "test.key";
 
 const LAST_WAIT: Duration = Duration::from_secs(5);

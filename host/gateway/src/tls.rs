@@ -4,6 +4,7 @@
 //! Files are loaded at start and again when they change; connections that are open keep what they began with. A listener's tickets
 //! are good for it alone, and only until its files are loaded anew: who could come in yesterday, or elsewhere, shows a certificate again.
 
+pub(crate) mod authority;
 mod certificates;
 mod peer;
 pub(crate) mod rehearsal;

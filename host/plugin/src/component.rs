@@ -416,7 +416,7 @@ async fn storage(engine: &Engine, grants: &Grants) -> Result<(Option<Arc<Store>>
     let opened = tokio::task::spawn_blocking(move || {
         let wrong = |service| move |source| LoadError::Storage { service, source };
         let store = store.map(|grant| storage.store(&grant, &clock)).transpose().map_err(wrong("key-value"))?;
-        let database = database.map(|grant| storage.database(&grant)).transpose().map_err(wrong("sqlite"))?;
+        let database = database.map(|grant| storage.database(&grant, &clock)).transpose().map_err(wrong("sqlite"))?;
         Ok((store, database))
     });
     opened.await.unwrap_or_else(|panicked| Err(LoadError::Compile(panicked.into())))

@@ -67,5 +67,5 @@ pub use service::{
     usage::{Usage, Used},
 };
 pub use setup::SettingProblem;
-pub use stubs::{HttpAnswer, Stubs};
+pub use stubs::{HandedOver, HttpAnswer, Requested, Stubs};
 pub use witness::{Call, Failed, Saying, Witness};

@@ -22,7 +22,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use crate::stubs::Stubs;
+use crate::stubs::{HandedOver, Stubs};
 use connection::{Connection, Trouble};
 pub use content::Content;
 use pool::Pool;
@@ -129,12 +129,30 @@ impl Relay {
         &self.config.name
     }
 
+    /// What a rehearsal shows of a message; what can't be read is missing.
+    async fn handed_over(&self, envelope: &Envelope, content: &Content) -> HandedOver {
+        let text = |mailbox: &postgate_smtp::Mailbox| mailbox.to_string();
+        let mut message = Vec::new();
+        while let Ok(piece) = content.piece(message.len() as u64).await {
+            if piece.is_empty() {
+                break;
+            }
+            message.extend(piece);
+        }
+        HandedOver {
+            relay: self.config.name.clone(),
+            reverse_path: envelope.reverse_path.as_ref().map(text).unwrap_or_default(),
+            recipients: envelope.recipients.iter().map(|recipient| text(&recipient.mailbox)).collect(),
+            message,
+        }
+    }
+
     /// Hands a message over. One outcome for each recipient, in their order.
     ///
     /// Where all places are taken it waits for one, unless too many others do; and where the relay is away and somebody is trying already, it does not wait at all.
     pub async fn submit(&self, envelope: Envelope, content: &Content) -> Vec<Outcome> {
         if let Some(stubs) = &self.stubs {
-            return stubs.relayed(&self.config.name, envelope.recipients.len());
+            return stubs.relayed(self.handed_over(&envelope, content).await);
         }
         let mut outcomes = Vec::with_capacity(envelope.recipients.len());
         if let Err(trouble) = self.send(&envelope, content, &mut outcomes).await {

@@ -30,6 +30,34 @@ struct Tables {
     names: HashMap<Name, Records>,
     http: BTreeMap<(String, String), Option<HttpAnswer>>,
     relays: BTreeMap<String, Option<Reply>>,
+    requests: Vec<Requested>,
+    handed_over: Vec<HandedOver>,
+}
+
+/// A request that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requested {
+    /// `POST`
+    pub method: String,
+    /// As it would stand in the test.
+    pub url: String,
+    /// Names in lower case, and values.
+    pub fields: Vec<(String, String)>,
+    /// Octets.
+    pub body: Vec<u8>,
+}
+
+/// A message that a relay was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandedOver {
+    /// The relay's name.
+    pub relay: String,
+    /// As it stands in MAIL, without its brackets.
+    pub reverse_path: String,
+    /// As they stand in RCPT, without their brackets.
+    pub recipients: Vec<String>,
+    /// All of it, with trace fields.
+    pub message: Vec<u8>,
 }
 
 /// What the DNS says of a name.
@@ -136,8 +164,30 @@ impl Stubs {
         }
     }
 
-    pub(crate) fn relayed(&self, relay: &str, recipients: usize) -> Vec<Outcome> {
-        let reply = self.tables().relays.get(relay).cloned().flatten();
+    /// The requests that have reached their servers so far, oldest first.
+    pub fn requests(&self) -> Vec<Requested> {
+        self.tables().requests.clone()
+    }
+
+    /// What relays were given so far, oldest first; also those that can't be reached.
+    pub fn handed_over(&self) -> Vec<HandedOver> {
+        self.tables().handed_over.clone()
+    }
+
+    fn requested(&self, request: Requested) {
+        let mut tables = self.tables();
+        if tables.requests.len() < MAX_SEEN {
+            tables.requests.push(request);
+        }
+    }
+
+    pub(crate) fn relayed(&self, handed_over: HandedOver) -> Vec<Outcome> {
+        let recipients = handed_over.recipients.len();
+        let mut tables = self.tables();
+        let reply = tables.relays.get(&handed_over.relay).cloned().flatten();
+        if tables.handed_over.len() < MAX_SEEN {
+            tables.handed_over.push(handed_over);
+        }
         let outcome = match reply {
             None => Outcome::Deferred(replies::NEXT_HOP_AWAY.clone()),
             Some(reply) if reply.is_positive() => Outcome::Taken(reply),
@@ -155,12 +205,19 @@ impl Stubs {
 /// Serves one connection to an origin (`https://example.org`) out of the table.
 pub(crate) async fn serve_http(stubs: Arc<Stubs>, origin: String, stream: DuplexStream) {
     let answer = move |request: Request<hyper::body::Incoming>| {
-        let answer = stubs.http_answer(request.method().as_str(), &format!("{origin}{}", request.uri()));
+        let (method, url) = (request.method().as_str().to_owned(), format!("{origin}{}", request.uri()));
+        let answer = stubs.http_answer(&method, &url);
+        let stubs = stubs.clone();
         async move {
             // The client has looked before it connected.
             let HttpAnswer { status, body } = answer.unwrap_or(HttpAnswer { status: 404, body: Vec::new() });
-            // A server that does not read a request to its end closes the connection.
-            let _ = http_body_util::BodyExt::collect(request.into_body()).await;
+            let value = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let fields = request.headers().iter().map(|(name, octets)| (name.as_str().to_owned(), value(octets)));
+            let fields = fields.collect();
+            // A server that does not read a request to its end closes the connection. How much it may be the grant bounds.
+            let read = http_body_util::BodyExt::collect(request.into_body()).await;
+            let read = read.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
+            stubs.requested(Requested { method, url: without_port(&url), fields, body: read });
             let mut response = Response::new(Full::new(Bytes::from(body)));
             *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
             Ok::<_, Infallible>(response)
@@ -218,6 +275,8 @@ fn data(kind: &str, value: &str) -> Result<RData, String> {
 const TTL_S: u32 = 300;
 /// Aliases of aliases that are followed.
 const MAX_ALIASES: usize = 8;
+/// Requests and messages that are remembered, of each.
+const MAX_SEEN: usize = 1000;
 
 #[cfg(test)]
 mod tests {

@@ -23,6 +23,9 @@
 use std::fmt;
 
 pub use crate::bindings::database::postgate::mail::sqlite::*;
+// Natively those that a test plays: a name takes precedence over a star.
+#[cfg(not(any(target_arch = "wasm32", doc)))]
+pub use crate::testing::host::sqlite::{begin, commit, execute, query, rollback, run_script};
 
 /// Parameters of a statement: each becomes a [`Value`].
 #[macro_export]

@@ -20,12 +20,16 @@
 //! assert_eq!(scene.logged(), ["info refused client=192.0.2.66"]);
 //! ```
 //!
-//! Played are the context (of `parts` only the fields), `log`, `config`, `key-value` (nothing expires), `secrets`, `dns`, `fetch`, `passwords`,
-//! `maildir` and `metrics`. Whatever else is called panics: `postgate test` has all of it.
+//! Played are the context, `log`, `config`, `key-value` (nothing expires), `secrets`, `dns`, `fetch`, `passwords`, `maildir` and `metrics`.
+//! Nothing is worked out that the host would work out: the parts of a message and the addresses of its fields, the results of mail
+//! authentication, signatures, what relays and the database answer are what the test has told. What it has not told is an error or a panic that says
+//! how to tell it. `postgate test` has all of it as it is.
 
 pub(crate) mod host;
 mod message;
+mod services;
 mod state;
+mod told;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -37,6 +41,7 @@ use crate::bindings::imports::postgate::mail::session::{ClientHello, ClientIdent
 use crate::bindings::imports::postgate::mail::transaction::AcceptedRecipient;
 use crate::{Mailbox, Parameter};
 use message::Message;
+pub use state::Submitted;
 use state::{State, Transaction};
 
 /// What the plugin is told, and what it has done.
@@ -287,6 +292,51 @@ mod tests {
         });
         assert_eq!(scene.entry("k").as_deref(), Some(&b"v"[..]));
         assert_eq!(scene.logged(), ["warn x a=1"]);
+    }
+
+    #[test]
+    fn what_was_told() {
+        use crate::mail_authentication::{self, ResultCode, SpfResult};
+        use crate::submit::{self, Submission};
+        use crate::{Reply, ServiceError, secrets, signing, sqlite};
+
+        let code = ResultCode::Pass;
+        let spf = SpfResult { code, domain: "example.com".to_owned(), is_hello: false, explanation: None };
+        let alice = Mailbox::parse("alice@example.org").unwrap();
+        let scene =
+            Scene::new().spf(spf).hmac("webhook", [7; 32]).signing_key("example-org").reverse_path("bob@example.net");
+        let scene = scene.message("From: Bob <bob@example.net>\nAuthentication-Results: mx.example.org; x\n\nHello\n");
+        let scene = scene.address("From", Some("Bob"), "bob@example.net").part("text/plain", None, b"Hello");
+        let scene = scene.on_submit(|given, _| Submission::Taken(Reply::new(250, "2.0.0", &given.relay)));
+        scene.play(|| {
+            assert_eq!(mail_authentication::spf().map(|spf| spf.domain).as_deref(), Ok("example.com"));
+            assert_eq!(mail_authentication::remove_forged(), Ok(1));
+            assert_eq!(secrets::hmac_sha256("webhook", b"data"), Ok(vec![7; 32]));
+            assert!(matches!(secrets::hmac_sha256("other", b""), Err(ServiceError::Denied(_))));
+            assert_eq!(signing::dkim_sign("example-org"), Ok(()));
+            assert!(matches!(signing::arc_seal("other"), Err(ServiceError::Denied(_))));
+            assert_eq!(parts::text(1).as_deref(), Ok("Hello"));
+            assert_eq!(parts::content(2, 0, 10), Err(parts::PartError::NoSuchPart));
+            assert_eq!(parts::addresses("from").map(|found| found.len()), Ok(1));
+            assert_eq!(parts::addresses("to").map(|found| found.len()), Ok(0));
+            assert_eq!(editor::replace_part(1, "text/html", b"<p>"), Ok(true));
+            assert_eq!(editor::remove_part(2), Ok(false));
+            let taken = submit::relay("upstream", std::slice::from_ref(&alice)).unwrap();
+            assert_eq!(taken, [Submission::Taken(Reply::new(250, "2.0.0", "upstream"))]);
+            assert_eq!(sqlite::begin(), Ok(()));
+            assert_eq!(sqlite::commit(), Ok(()));
+        });
+        assert_eq!(scene.parts(), [("text/html".to_owned(), b"<p>".to_vec())]);
+        assert_eq!(scene.signatures(), ["dkim example-org"]);
+        assert_eq!(scene.hmac_signed(), [("webhook".to_owned(), b"data".to_vec())]);
+        assert_eq!(scene.submitted()[0].recipients, [alice]);
+        assert_eq!(scene.statements(), ["BEGIN", "COMMIT"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "Scene::dmarc")]
+    fn what_was_not_told() {
+        Scene::new().play(|| drop(crate::mail_authentication::dmarc()));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use wit_bindgen_core::{Files, WorldGenerator};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{InterfaceId, WorldKey};
 
-use super::{BuildError, write};
+use super::{BuildError, Information, write};
 use crate::hooks::Hooks;
 use crate::template::render;
 use crate::world::World;
@@ -117,9 +117,17 @@ fn no_component(error: impl Display) -> BuildError {
     BuildError::Component(format!("{error:#}"))
 }
 
+/// The core module with as much of its debug information as is wanted.
+pub(crate) fn kept(module: Vec<u8>, information: Information) -> Result<Vec<u8>, BuildError> {
+    match information {
+        Information::Names => without_debug_information(&module),
+        Information::Lines => Ok(module),
+    }
+}
+
 /// Takes the debug information out of a core module, most of which is that of the C library, and leaves the names of functions, so that
 /// a trap can be read.
-pub(crate) fn without_debug_information(module: &[u8]) -> Result<Vec<u8>, BuildError> {
+fn without_debug_information(module: &[u8]) -> Result<Vec<u8>, BuildError> {
     strip(module).ok_or_else(|| BuildError::Component("it is no WebAssembly module".to_owned()))
 }
 

@@ -1,6 +1,6 @@
 //! C, by zig's clang.
 
-use super::bindings::{component, interfaces, without_debug_information};
+use super::bindings::{component, interfaces, kept};
 use super::clang::{self, Zig};
 use super::{BuildError, Job};
 
@@ -22,7 +22,7 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     let sources =
         ["-std=c23", "-Wall", "-Wextra", "-Ibindings", "plugin.c", "bindings/wit.c", "bindings/wit_component_type.o"];
     let module = clang::compile(job, &zig, "cc", &sources)?;
-    component(without_debug_information(&module)?, None)
+    component(kept(module, job.information)?, None)
 }
 
 /// The parts of `postgate.h`, each with the interface of the contract that it needs.

@@ -1,6 +1,6 @@
 //! C++, by zig's clang.
 
-use super::bindings::{Bindings, component, interfaces, without_debug_information};
+use super::bindings::{Bindings, component, interfaces, kept};
 use super::clang::{self, Zig};
 use super::{BuildError, Job};
 
@@ -21,7 +21,7 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     bindings.render("postgate.hpp", &header, &[]);
     bindings.write(&job.project.folder)?;
     let module = clang::compile(job, &zig, "c++", ARGUMENTS)?;
-    component(without_debug_information(&module)?, None)
+    component(kept(module, job.information)?, None)
 }
 
 /// Mends what wit-bindgen-cpp 0.61 makes of lists: it writes the form that the host reads over the elements themselves while it still reads

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{BuildError, Job, read};
+use super::{BuildError, Information, Job, read};
 use crate::tool::{Missing, Step, answers, on_path};
 
 /// The author's own files: path in the project, template.
@@ -26,14 +26,26 @@ pub(crate) const SDK: &[(&str, &str)] = &[
     ("sdk/src/testing.rs", include_str!("../../../../plugins/sdk/src/testing.rs")),
     ("sdk/src/testing/host.rs", include_str!("../../../../plugins/sdk/src/testing/host.rs")),
     ("sdk/src/testing/message.rs", include_str!("../../../../plugins/sdk/src/testing/message.rs")),
+    ("sdk/src/testing/services.rs", include_str!("../../../../plugins/sdk/src/testing/services.rs")),
     ("sdk/src/testing/state.rs", include_str!("../../../../plugins/sdk/src/testing/state.rs")),
+    ("sdk/src/testing/told.rs", include_str!("../../../../plugins/sdk/src/testing/told.rs")),
     ("sdk/src/unit.rs", include_str!("../../../../plugins/sdk/src/unit.rs")),
 ];
 
 /// Makes the component: for this target what rustc links is one.
 pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     check_toolchain()?;
-    Step::new("cargo").args(["build", "--release", "--target", TARGET]).run(job)?;
+    let step = Step::new("cargo").args(["build", "--release", "--target", TARGET]);
+    let step = match job.information {
+        Information::Names => step,
+        Information::Lines => step.args([
+            "--config",
+            "profile.release.debug=\"line-tables-only\"",
+            "--config",
+            "profile.release.strip=false",
+        ]),
+    };
+    step.run(job)?;
     let folder = target_directory(&job.project.folder)?;
     let crate_name = format!("{}.wasm", job.project.name.replace('-', "_"));
     read(&folder.join(TARGET).join("release").join(crate_name))

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::bindings::{self, component, without_debug_information};
+use super::bindings::{self, component, kept};
 use super::clang::{self, CORE, Zig};
-use super::{BuildError, Job, SCRATCH, read};
+use super::{BuildError, Information, Job, SCRATCH, read};
 
 /// The author's own files: path in the project, template.
 pub(crate) const FILES: &[(&str, &str)] = &[("plugin.zig", include_str!("../../templates/zig/plugin.zig"))];
@@ -22,6 +22,11 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     let translate = zig.step("translate-c").args(["-target", "wasm32-wasi", "-lc", "bindings/wit.h"]);
     translate.stdout(bindings::path("c.zig")).run(job)?;
     let core = job.scratch()?.join(CORE);
+    let mode = match job.information {
+        Information::Names => "ReleaseSmall",
+        // Reaching beyond the end of a slice is then a panic.
+        Information::Lines => "ReleaseSafe",
+    };
     let step = zig.step("build-exe").args([
         "-target",
         "wasm32-wasi",
@@ -30,7 +35,7 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
         "-rdynamic",
         "-lc",
     ]);
-    let step = step.args(["--stack", "65536", "-O", "ReleaseSmall", "-fno-strip", "-Ibindings"]);
+    let step = step.args(["--stack", "65536", "-O", mode, "-fno-strip", "-Ibindings"]);
     let step = step.args(["--dep", "plugin", "--dep", "postgate", "bindings/wit.c", "bindings/wit_component_type.o"]);
     let step = step.args([
         "-Mroot=bindings/hooks.zig",
@@ -41,5 +46,5 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     ]);
     let output = format!("-femit-bin={}", Path::new(SCRATCH).join(CORE).display());
     step.arg(output).run(job)?;
-    component(without_debug_information(&read(&core)?)?, None)
+    component(kept(read(&core)?, job.information)?, None)
 }

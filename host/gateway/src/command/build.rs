@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use postgate_author::ProjectError;
+pub(super) use postgate_author::build::Information;
 use postgate_author::build::{BuildError, build as make};
 use postgate_plugin::{Hook, Source};
 
@@ -12,12 +13,12 @@ use super::{Exit, Failure};
 use crate::site::chained;
 
 /// Builds, and says what has come of it. The commands that it runs are told on standard error, among what they say themselves.
-pub(super) fn build(folder: &Path) -> Result<String, Failure> {
+pub(super) fn build(folder: &Path, information: Information) -> Result<String, Failure> {
     let mut tell = |line: &str| {
         // Where standard error is closed there is nobody to tell.
         let _ = writeln!(io::stderr().lock(), "{line}");
     };
-    let built = make(folder, &mut tell).map_err(|error| Failure::new(exit(&error), error.to_string()))?;
+    let built = make(folder, information, &mut tell).map_err(|error| Failure::new(exit(&error), error.to_string()))?;
     let refused = |error: postgate_plugin::LoadError| Failure::new(Exit::Data, chained(&error));
     let anatomy = postgate_plugin::anatomy(&built.component).map_err(refused)?;
     let hooks = postgate_plugin::hooks(&anatomy).map_err(refused)?;
@@ -61,7 +62,7 @@ mod tests {
     fn what_is_no_project() {
         let scratch = tempfile::tempdir().unwrap();
         let check = |exit: Exit, expected: &str| {
-            let failure = build(scratch.path()).unwrap_err();
+            let failure = build(scratch.path(), Information::Names).unwrap_err();
             assert_eq!(failure.exit, exit, "{}", failure.text);
             assert!(failure.text.contains(expected), "{}", failure.text);
         };

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio::time::{sleep, timeout};
 
 use crate::tls;
+use crate::tls::authority::Authority;
 
 /// In clear or below TLS.
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -95,10 +96,11 @@ impl Client {
         self.unread.clear();
     }
 
-    /// The handshake. Any certificate will do.
-    pub(super) async fn start_tls(&mut self) -> Result<(), String> {
+    /// The handshake. Any certificate of the server's will do; the client's own has this name.
+    pub(super) async fn start_tls(&mut self, authority: &Authority, name: Option<&str>) -> Result<(), String> {
+        let own = name.map(|name| authority.issue(name)).transpose()?;
         let stream = self.stream.take().ok_or("the connection is gone")?;
-        let handshake = timeout(PATIENCE, tls::rehearsal::connect(stream)).await;
+        let handshake = timeout(PATIENCE, tls::rehearsal::connect(stream, own)).await;
         let secured = handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         self.stream = Some(Box::new(secured.map_err(|error| error.to_string())?));
         Ok(())

@@ -17,7 +17,41 @@ use crate::config::{Period, nearest};
 #[derive(Clone, Debug)]
 pub(crate) enum Own {
     /// Where the client comes from; in the midst of a dialogue it connects anew.
-    From(SocketAddr),
+    From {
+        /// The client's end.
+        client: SocketAddr,
+        /// The end that it has connected to, where that is another than the listener's: that of a proxy.
+        to: Option<SocketAddr>,
+    },
+    /// The last HTTP request was this.
+    Request {
+        /// `POST`
+        method: String,
+        /// The whole URL.
+        url: Pattern,
+        /// What it has brought.
+        body: Option<Pattern>,
+    },
+    /// The last HTTP request had this field.
+    RequestField {
+        /// In lower case.
+        name: String,
+        /// Its value.
+        value: Pattern,
+    },
+    /// So many HTTP requests have been made since the beginning.
+    Requests(usize),
+    /// The last message that a relay was given had this envelope.
+    HandOver {
+        /// The relay.
+        relay: String,
+        /// Without its brackets.
+        reverse_path: Pattern,
+        /// Without their brackets.
+        recipients: Vec<String>,
+    },
+    /// It had such a line.
+    HandOverText(Pattern),
     /// When the dialogue begins.
     Clock(SystemTime),
     /// Time goes by.
@@ -154,6 +188,12 @@ pub(crate) fn read(kind: &str, rest: &str, folder: &Path) -> Result<Option<Own>,
         "log:" => log(rest),
         "calls:" => calls(rest),
         "fate:" => fate(rest),
+        "request:" => request(rest),
+        "request-field:" => pair(rest, "NAME=VALUE")
+            .map(|(name, value)| Own::RequestField { name: name.to_ascii_lowercase(), value: Pattern::new(value) }),
+        "requests:" => rest.parse().map(Own::Requests).map_err(|_| "wants a number".to_owned()),
+        "hand-over:" => hand_over(rest),
+        "hand-over-text:" => Ok(Own::HandOverText(Pattern::new(rest))),
         _ => return Ok(None),
     };
     read.map(Some).map_err(|message| format!("{kind} {message}"))
@@ -165,9 +205,31 @@ fn pair<'a>(rest: &'a str, wanted: &str) -> Result<(&'a str, &'a str), String> {
 }
 
 fn from(rest: &str) -> Result<Own, String> {
-    let address = rest.parse::<IpAddr>().map(|address| SocketAddr::new(address, CLIENT_PORT));
-    let address = address.or_else(|_| rest.parse());
-    address.map(Own::From).map_err(|_| "wants an address, such as 192.0.2.7".to_owned())
+    let wanted = || "wants an address, such as 192.0.2.7, and perhaps to ADDRESS".to_owned();
+    let end = |text: &str, port| {
+        let address = text.trim().parse::<IpAddr>().map(|address| SocketAddr::new(address, port));
+        address.or_else(|_| text.trim().parse()).map_err(|_| wanted())
+    };
+    let (client, to) = rest.split_once(" to ").map_or((rest, None), |(client, to)| (client, Some(to)));
+    Ok(Own::From { client: end(client, CLIENT_PORT)?, to: to.map(|to| end(to, SERVER_PORT)).transpose()? })
+}
+
+fn request(rest: &str) -> Result<Own, String> {
+    let mut words = rest.splitn(3, ' ');
+    let (Some(method), Some(url)) = (words.next(), words.next()) else {
+        return Err("wants METHOD URL [BODY]".to_owned());
+    };
+    let body = words.next().map(Pattern::new);
+    Ok(Own::Request { method: method.to_owned(), url: Pattern::new(url), body })
+}
+
+fn hand_over(rest: &str) -> Result<Own, String> {
+    let mut words = rest.split_whitespace().map(|word| word.trim_start_matches('<').trim_end_matches('>'));
+    let (Some(relay), Some(reverse_path)) = (words.next(), words.next()) else {
+        return Err("wants RELAY REVERSE-PATH RECIPIENT …, such as upstream <> <alice@example.org>".to_owned());
+    };
+    let recipients = words.map(str::to_owned).collect();
+    Ok(Own::HandOver { relay: relay.to_owned(), reverse_path: Pattern::new(reverse_path), recipients })
 }
 
 /// `2026-01-01T00:00:00Z`, a profile of RFC 3339 in UTC.
@@ -400,8 +462,27 @@ fn fate(rest: &str) -> Result<Own, String> {
 
 /// What begins our lines.
 pub(crate) const KINDS: &[&str] = &[
-    "from:", "clock:", "wait:", "C<", "B<", "B*", "dns:", "http:", "relay:", "secret:", "note:", "fail:", "verdict:",
-    "log:", "calls:", "fate:",
+    "from:",
+    "clock:",
+    "wait:",
+    "C<",
+    "B<",
+    "B*",
+    "dns:",
+    "http:",
+    "relay:",
+    "secret:",
+    "note:",
+    "fail:",
+    "verdict:",
+    "log:",
+    "calls:",
+    "fate:",
+    "request:",
+    "request-field:",
+    "requests:",
+    "hand-over:",
+    "hand-over-text:",
 ];
 
 /// What plugins say, in the words of `wit/hooks.wit`; `fails` is said for them.
@@ -436,6 +517,9 @@ const CLOCK_WANTED: &str = "wants a date and time, such as 2026-01-01T00:00:00Z"
 
 /// The port of a client that has no port of its own.
 pub(crate) const CLIENT_PORT: u16 = 40_000;
+
+/// The port that a client has connected to, where it is not said.
+const SERVER_PORT: u16 = 25;
 
 /// Octets of the largest file.
 const FILE_MAX_OCTETS: usize = 64 << 20;

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::client::{Client, Followed, printable};
 use super::line::{CLIENT_PORT, Own, Verdict};
 use super::mismatch::Mismatch;
+use super::outgoing;
 use super::record::{Record, SeenCall};
 use super::script::{Play, Script, Step};
 use crate::connection::Connection;
@@ -19,6 +20,7 @@ use crate::proxy::Origin;
 use crate::site::Door;
 use crate::stage::Stage;
 use crate::stream::Stream;
+use crate::tls::authority::Authority;
 
 /// A dialogue under way.
 pub(super) struct Player<'a> {
@@ -27,6 +29,9 @@ pub(super) struct Player<'a> {
     stubs: Arc<Stubs>,
     record: Arc<Record>,
     from: SocketAddr,
+    /// The end that the client has connected to, where that is not the listener's.
+    to: Option<SocketAddr>,
+    authority: Arc<Authority>,
     /// Sessions that have begun.
     sessions: usize,
     session: Option<Session>,
@@ -44,9 +49,15 @@ struct Session {
 type Outcome = Result<(), Mismatch>;
 
 impl<'a> Player<'a> {
-    pub(super) fn new(script: &'a Script, door: Arc<Door>, stubs: Arc<Stubs>, record: Arc<Record>) -> Self {
+    pub(super) fn new(
+        script: &'a Script,
+        door: Arc<Door>,
+        stubs: Arc<Stubs>,
+        record: Arc<Record>,
+        authority: Arc<Authority>,
+    ) -> Self {
         let from = SocketAddr::from(([192, 0, 2, 1], CLIENT_PORT));
-        Self { script, door, stubs, record, from, sessions: 0, session: None }
+        Self { script, door, stubs, record, from, to: None, authority, sessions: 0, session: None }
     }
 
     /// Plays all of it; where it goes another way is the answer.
@@ -67,7 +78,8 @@ impl<'a> Player<'a> {
     fn connect(&mut self) {
         self.sessions += 1;
         let (near, far) = tokio::io::duplex(IN_FLIGHT_BYTES);
-        let local = self.door.settings.bind.first().copied().unwrap_or(([192, 0, 2, 25], 25).into());
+        let bound = || self.door.settings.bind.first().copied().unwrap_or(([192, 0, 2, 25], 25).into());
+        let local = self.to.unwrap_or_else(bound);
         let facts = SessionFacts {
             id: format!("test-{}", self.sessions),
             listener: self.door.name.clone(),
@@ -101,10 +113,10 @@ impl<'a> Player<'a> {
                 Ok(())
             }
             Play::Server(expected) => self.server(step, expected).await,
-            Play::Tls => {
+            Play::Tls(name) => {
                 self.nothing_else(step).await?;
                 let Some(session) = &mut self.session else { return Ok(()) };
-                let secured = session.client.start_tls().await;
+                let secured = session.client.start_tls(&self.authority, name.as_deref()).await;
                 secured.map_err(|error| self.mismatch(step, "the handshake fails", [error]))
             }
             Play::Closed => {
@@ -157,9 +169,9 @@ impl<'a> Player<'a> {
 
     async fn own(&mut self, step: &Step, own: &Own) -> Outcome {
         match own {
-            Own::From(address) => {
+            Own::From { client, to } => {
                 self.end().await?;
-                self.from = *address;
+                (self.from, self.to) = (*client, *to);
             }
             Own::Wait(time) => {
                 self.settle().await;
@@ -203,9 +215,23 @@ impl<'a> Player<'a> {
                 let fates = || seen.fates.iter().map(|(mailbox, fate)| format!("fate: {mailbox} {fate}")).collect();
                 return self.holds(step, is_right, "it fared otherwise", fates);
             }
+            Own::Request { .. }
+            | Own::RequestField { .. }
+            | Own::Requests(_)
+            | Own::HandOver { .. }
+            | Own::HandOverText(_) => return self.outgoing(step, own).await,
             Own::Clock(_) | Own::Secret { .. } | Own::File { .. } => {}
         }
         Ok(())
+    }
+
+    /// What has left by a service.
+    async fn outgoing(&mut self, step: &Step, own: &Own) -> Outcome {
+        self.settle().await;
+        match outgoing::holds(own, &self.stubs) {
+            Ok(()) => Ok(()),
+            Err((what, found)) => Err(self.mismatch(step, what, found)),
+        }
     }
 
     /// The last call of that hook, perhaps of one plugin.

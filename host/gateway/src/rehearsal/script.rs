@@ -47,8 +47,8 @@ pub(crate) enum Play {
     Client(Vec<u8>),
     /// The server says this, one for each line of the file, and nothing else before the client goes on.
     Server(Vec<Expected>),
-    /// The handshake of TLS.
-    Tls,
+    /// The handshake of TLS; the client shows a certificate with this name, if there is one.
+    Tls(Option<String>),
     /// The server has closed.
     Closed,
     /// So many messages have been accepted.
@@ -111,6 +111,10 @@ impl Script {
         if let Some(own) = line::read(kind, rest.trim(), folder)? {
             return self.add_own(number, kind, own);
         }
+        if kind == "tls" && !rest.trim().is_empty() {
+            self.push(number, Play::Tls(Some(rest.trim().to_owned())));
+            return Ok(());
+        }
         if !line.trim().is_empty() && !line.starts_with('#') && !SMTP_KINDS.contains(&kind) {
             return Err(unknown(kind));
         }
@@ -124,7 +128,7 @@ impl Script {
             Line::Action(action) => match action {
                 Action::Client(octets) => Play::Client(octets),
                 Action::Server(expected) => Play::Server(expected),
-                Action::Tls => Play::Tls,
+                Action::Tls => Play::Tls(None),
                 Action::Closed => Play::Closed,
                 Action::Stored(count) => Play::Stored(count),
                 Action::Message(octets) => Play::Message(octets),
@@ -148,7 +152,7 @@ impl Script {
                 self.files.push(path);
                 self.push(number, Play::Client(octets));
             }
-            own @ (Own::From(_)
+            own @ (Own::From { .. }
             | Own::Wait(_)
             | Own::Stub(_)
             | Own::Fail { .. }
@@ -156,7 +160,12 @@ impl Script {
             | Own::Log { .. }
             | Own::Note { .. }
             | Own::Calls { .. }
-            | Own::Fate { .. }) => self.push(number, Play::Own(own)),
+            | Own::Fate { .. }
+            | Own::Request { .. }
+            | Own::RequestField { .. }
+            | Own::Requests(_)
+            | Own::HandOver { .. }
+            | Own::HandOverText(_)) => self.push(number, Play::Own(own)),
         }
         Ok(())
     }
@@ -192,7 +201,7 @@ impl Script {
             Play::Own(Own::Stub(stub)) => Some(stub),
             Play::Client(_)
             | Play::Server(_)
-            | Play::Tls
+            | Play::Tls(_)
             | Play::Closed
             | Play::Stored(_)
             | Play::Message(_)
@@ -204,7 +213,7 @@ impl Script {
 impl Play {
     /// Whether it can come before the client connects.
     pub(crate) fn is_preparation(&self) -> bool {
-        matches!(self, Play::Own(Own::Stub(_) | Own::From(_) | Own::Fail { .. }))
+        matches!(self, Play::Own(Own::Stub(_) | Own::From { .. } | Own::Fail { .. }))
     }
 }
 

@@ -9,8 +9,8 @@ use postgate_plugin::{ServiceId, Source};
 
 use super::line::Stub;
 use super::script::Script;
-use super::{CHAIN, KEY};
 use crate::config::{self, Certificate, Config, Count, Grant, Machine};
+use crate::tls::authority::{CHAIN, CLIENTS, KEY};
 
 /// A configuration, and what of it is tried.
 #[derive(Clone, Debug)]
@@ -151,6 +151,9 @@ fn without_world(config: &mut Config, listener: &str, folder: &Path) {
     for listener in config.listeners.values_mut() {
         if let Some(tls) = &mut listener.tls {
             tls.certificates = vec![Certificate { chain: folder.join(CHAIN), key: folder.join(KEY) }];
+            if let Some(clients) = &mut tls.client_certificates {
+                clients.ca = folder.join(CLIENTS);
+            }
         }
     }
     let (mut keys, mut relays) = (Vec::new(), Vec::new());

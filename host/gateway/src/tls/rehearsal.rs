@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// The handshake. Any certificate will do.
-pub(crate) async fn connect<S>(stream: S) -> io::Result<TlsStream<S>>
+/// A client's certificate, and its key.
+pub(crate) type Own = (CertificateDer<'static>, PrivateKeyDer<'static>);
+
+/// The handshake. Any certificate of the server's will do.
+pub(crate) async fn connect<S>(stream: S, own: Option<Own>) -> io::Result<TlsStream<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -20,8 +23,11 @@ where
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody(ring::default_provider())))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(Anybody(ring::default_provider())));
+    let config = match own {
+        Some((certificate, key)) => config.with_client_auth_cert(vec![certificate], key).map_err(io::Error::other)?,
+        None => config.with_no_client_auth(),
+    };
     let name = ServerName::try_from("mx.example.org").map_err(io::Error::other)?;
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }

@@ -19,7 +19,6 @@ mod vectors;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use mail_auth::dkim::Canonicalization;
 use tokio::time::{Instant, timeout_at};
@@ -136,7 +135,7 @@ impl State {
         let session = &self.session_context()?.session;
         let hello = session.hello.as_ref().map(|hello| hello.name.clone()).unwrap_or_default();
         let hostname = session.hostname.clone();
-        let inquiry = spf::Inquiry { client, hello, reverse_path, hostname, now_s: now_s() };
+        let inquiry = spf::Inquiry { client, hello, reverse_path, hostname, now_s: self.facts.clock.now_s() };
         let facts = self.usable()?;
         let result = self.in_time(inquiry.check(&dns(&facts))).await.unwrap_or_else(|| inquiry.unknown());
         self.findings()?.spf = Some(result.clone());
@@ -170,7 +169,7 @@ impl State {
         }
         let (received, bodies, facts) = (self.received()?, self.body_hashes().await?, self.usable()?);
         let fields = Fields::of(received.raw_fields());
-        let verified = self.in_time(dkim::verify(&fields, &bodies, &dns(&facts), now_s())).await;
+        let verified = self.in_time(dkim::verify(&fields, &bodies, &dns(&facts), facts.clock.now_s())).await;
         let signed = verified.unwrap_or_else(|| dkim::unknown(&fields));
         self.findings()?.dkim = Some(signed.clone());
         Ok(signed)
@@ -182,7 +181,7 @@ impl State {
         }
         let (received, bodies, facts) = (self.received()?, self.body_hashes().await?, self.usable()?);
         let fields = Fields::of(received.raw_fields());
-        let verified = self.in_time(arc::verify(&fields, &bodies, &dns(&facts), now_s())).await;
+        let verified = self.in_time(arc::verify(&fields, &bodies, &dns(&facts), facts.clock.now_s())).await;
         let result = verified.unwrap_or_else(|| arc::unknown(&fields));
         self.findings()?.arc = Some(result.clone());
         Ok(result)
@@ -289,11 +288,6 @@ pub(crate) fn edit_error(error: EditError) -> ServiceError {
 /// The DNS, with the places of one plugin: each look-up has its own.
 fn dns(facts: &Facts) -> spf::Dns<'_> {
     spf::Dns { resolver: &facts.resolver, places: &facts.lookups }
-}
-
-/// Seconds since 1970.
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// What a library makes of octets of others. It is not written to withstand all of them: where it panics the answer is none, which

@@ -9,7 +9,6 @@ mod key;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use self::key::{Algorithm, DEFAULT_FIELDS, DEFAULT_OVERSIGNED, Key, KeyConfig, KeyError};
 use super::ServiceId;
@@ -88,7 +87,8 @@ impl Host for State {
             Ok(signer) => signer,
             Err(error) => return Ok(Err(error)),
         };
-        let signed = self.put_on_top(move || Ok(vec![dkim::signature(&key, &message, now())?])).await?;
+        let now = self.facts.clock.now_s();
+        let signed = self.put_on_top(move || Ok(vec![dkim::signature(&key, &message, now)?])).await?;
         Ok(signed.map(|octets| metered.octets(octets)))
     }
 
@@ -105,14 +105,10 @@ impl Host for State {
         if chain.code == ResultCode::Temperror {
             return Ok(Err(ServiceError::Unavailable("the chain of ARC sets can't be verified now".to_owned())));
         }
-        let sealed = self.put_on_top(move || arc::set(&key, &message, &results, chain.code, now())).await?;
+        let now = self.facts.clock.now_s();
+        let sealed = self.put_on_top(move || arc::set(&key, &message, &results, chain.code, now)).await?;
         Ok(sealed.map(|octets| metered.octets(octets)))
     }
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Octets in base64 (RFC 4648 section 4).

@@ -8,6 +8,7 @@ mod fence;
 mod functions;
 mod pool;
 mod statement;
+mod times;
 
 use std::path::PathBuf;
 

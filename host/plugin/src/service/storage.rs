@@ -67,8 +67,8 @@ impl Storage {
     }
 
     /// The database in a file; opened if it is not open yet. Blocks on the disk.
-    pub(crate) fn database(&self, grant: &sqlite::Grant) -> Result<Arc<Pool>, StorageError> {
-        open(&self.pools, &grant.path, || Pool::open(grant))
+    pub(crate) fn database(&self, grant: &sqlite::Grant, clock: &Clock) -> Result<Arc<Pool>, StorageError> {
+        open(&self.pools, &grant.path, || Pool::open(grant, clock))
     }
 }
 

@@ -1,12 +1,13 @@
 //! The imports of a component, natively: the types are the generated ones, the functions ask the scene that is being played.
 //!
-//! A function that is not here is the generated one, which panics: there is no host behind it.
+//! Those that answer only what a test has told are in `services`. A function that is in neither is the generated one, which panics: there is no
+//! host behind it.
 
 #![allow(missing_docs, unreachable_pub, reason = "the generated imports are what is documented")]
 
 use super::state::with;
 
-pub use crate::bindings::imports::postgate::mail::{mail_authentication, signing, submit};
+pub use super::services::{mail_authentication, signing, sqlite, submit};
 
 pub mod session {
     use super::with;
@@ -112,18 +113,54 @@ pub mod mail_data {
 }
 
 pub mod parts {
-    use super::mail_data;
+    use super::{mail_data, with};
     pub use crate::bindings::imports::postgate::mail::parts::*;
 
     pub fn field(name: &str) -> Result<Vec<String>, ContextError> {
         let unfolded = |value: Vec<u8>| String::from_utf8_lossy(&value).replace("\r\n", "");
         Ok(mail_data::field(name)?.into_iter().map(unfolded).collect())
     }
+    pub fn all() -> Result<Vec<Part>, PartError> {
+        mail_data::size().map_err(|_| PartError::NotNow)?;
+        let told = with(|state| state.parts.clone());
+        assert!(!told.is_empty(), "the scene was not told that: Scene::part");
+        let whole = Part {
+            number: 0,
+            parent: None,
+            media_type: "multipart/mixed".to_owned(),
+            charset: None,
+            file_name: None,
+            attachment: false,
+            content_id: None,
+            size: 0,
+        };
+        let numbered = (1..).zip(told).map(|(number, (part, _))| Part { number, ..part });
+        Ok(std::iter::once(whole).chain(numbered).collect())
+    }
+    pub fn content(part: u32, offset: u64, length: u32) -> Result<Vec<u8>, PartError> {
+        all()?;
+        let place = (part as usize).checked_sub(1).ok_or(PartError::NoSuchPart)?;
+        let content = with(|state| state.parts.get(place).map(|(_, content)| content.clone()));
+        let content = content.ok_or(PartError::NoSuchPart)?.into_iter();
+        Ok(content.skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(length as usize).collect())
+    }
+    pub fn text(part: u32) -> Result<String, PartError> {
+        Ok(String::from_utf8_lossy(&content(part, 0, u32::MAX)?).into_owned())
+    }
+    pub fn addresses(name: &str) -> Result<Vec<NamedAddress>, ContextError> {
+        let is_there = !mail_data::field(name)?.is_empty();
+        let known = with(|state| state.addresses.clone()).into_iter();
+        let known: Vec<_> =
+            known.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, named)| named).collect();
+        assert!(!is_there || !known.is_empty(), "the scene was not told that: Scene::address({name:?}, …)");
+        Ok(known)
+    }
 }
 
 pub mod editor {
     use super::with;
     pub use crate::bindings::imports::postgate::mail::editor::*;
+    use crate::bindings::imports::postgate::mail::parts::Part;
     use crate::bindings::imports::postgate::mail::transaction::AcceptedRecipient;
     use crate::testing::message::Message;
 
@@ -167,6 +204,29 @@ pub mod editor {
     }
     pub fn replace_body(body: &[u8]) -> Result<(), EditError> {
         edit(|message| message.body = body.to_owned())
+    }
+    pub fn replace_part(part: u32, media_type: &str, content: &[u8]) -> Result<bool, EditError> {
+        changed_part(part, |parts, place| {
+            if let Some((part, old)) = parts.get_mut(place) {
+                (part.media_type, part.size) = (media_type.to_owned(), content.len() as u64);
+                *old = content.to_owned();
+            }
+        })
+    }
+    pub fn remove_part(part: u32) -> Result<bool, EditError> {
+        changed_part(part, |parts, place| drop(parts.remove(place)))
+    }
+
+    fn changed_part(part: u32, change: impl FnOnce(&mut Vec<(Part, Vec<u8>)>, usize)) -> Result<bool, EditError> {
+        edit(|_| ())?;
+        with(|state| {
+            assert!(!state.parts.is_empty(), "the scene was not told that: Scene::part");
+            let place = (part as usize).checked_sub(1).filter(|place| *place < state.parts.len());
+            if let Some(place) = place {
+                change(&mut state.parts, place);
+            }
+            Ok(place.is_some())
+        })
     }
     pub fn set_reverse_path(reverse_path: Option<&Mailbox>) -> Result<(), EditError> {
         edit(|_| ())?;
@@ -274,11 +334,20 @@ pub mod metrics {
 pub mod secrets {
     use super::with;
     use crate::ServiceError;
-    pub use crate::bindings::imports::postgate::mail::secrets::hmac_sha256;
 
     /// A secret that may be read.
     pub fn value(name: &str) -> Result<String, ServiceError> {
         with(|state| state.secrets.get(name).cloned()).ok_or_else(|| ServiceError::Denied(name.to_owned()))
+    }
+    /// HMAC-SHA-256 with a secret.
+    pub fn hmac_sha256(name: &str, data: &[u8]) -> Result<Vec<u8>, ServiceError> {
+        with(|state| {
+            let known = state.hmacs.get(name).cloned();
+            let known =
+                known.ok_or_else(|| ServiceError::Denied(format!("the scene has no Scene::hmac({name:?}, …)")))?;
+            state.hmac_signed.push((name.to_owned(), data.to_owned()));
+            Ok(known)
+        })
     }
 }
 

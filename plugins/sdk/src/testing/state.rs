@@ -5,8 +5,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::message::Message;
+use crate::bindings::database::postgate::mail::sqlite::{Effect, SqliteError, Table, Value};
 use crate::bindings::imports::postgate::mail::fetch::{FetchError, Request, Response};
+use crate::bindings::imports::postgate::mail::mail_authentication::{
+    ArcResult, DkimResult, DmarcResult, IprevResult, SpfResult,
+};
+use crate::bindings::imports::postgate::mail::parts::{NamedAddress, Part};
 use crate::bindings::imports::postgate::mail::session::{ClientHello, ClientIdentity, Endpoint, TlsLayer};
+use crate::bindings::imports::postgate::mail::submit::Submission;
 use crate::bindings::imports::postgate::mail::transaction::AcceptedRecipient;
 use crate::{Mailbox, Parameter};
 
@@ -28,7 +34,43 @@ pub(super) struct State {
     pub(super) records: Vec<[String; 3]>,
     pub(super) fetch: Option<Fetch>,
     pub(super) stored: Vec<String>,
+    /// Their numbers are those of their places, from 1 on.
+    pub(super) parts: Vec<(Part, Vec<u8>)>,
+    /// By the name of the field, in lower case.
+    pub(super) addresses: Vec<(String, NamedAddress)>,
+    pub(super) spf: Option<SpfResult>,
+    pub(super) dkim: Option<Vec<DkimResult>>,
+    pub(super) dmarc: Option<DmarcResult>,
+    pub(super) arc: Option<ArcResult>,
+    pub(super) iprev: Option<IprevResult>,
+    pub(super) results_field: Option<String>,
+    pub(super) signing_keys: Vec<String>,
+    pub(super) signatures: Vec<String>,
+    pub(super) hmacs: BTreeMap<String, Vec<u8>>,
+    pub(super) hmac_signed: Vec<(String, Vec<u8>)>,
+    pub(super) submit: Option<Submit>,
+    pub(super) submitted: Vec<Submitted>,
+    pub(super) query: Option<Query>,
+    pub(super) execute: Option<Execute>,
+    pub(super) statements: Vec<String>,
 }
+
+/// What a relay was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// The relay's name.
+    pub relay: String,
+    /// None is the null reverse-path.
+    pub reverse_path: Option<Mailbox>,
+    /// In order.
+    pub recipients: Vec<Mailbox>,
+    /// All of it.
+    pub message: Vec<u8>,
+}
+
+type Submit = Box<dyn FnMut(&Submitted, &Mailbox) -> Submission>;
+type Query = Box<dyn FnMut(&str, &[Value]) -> Result<Table, SqliteError>>;
+type Execute = Box<dyn FnMut(&str, &[Value]) -> Result<Effect, SqliteError>>;
 
 type Fetch = Box<dyn FnMut(&Request) -> Result<Response, FetchError>>;
 
@@ -58,6 +100,23 @@ impl Default for State {
             records: Vec::new(),
             fetch: None,
             stored: Vec::new(),
+            parts: Vec::new(),
+            addresses: Vec::new(),
+            spf: None,
+            dkim: None,
+            dmarc: None,
+            arc: None,
+            iprev: None,
+            results_field: None,
+            signing_keys: Vec::new(),
+            signatures: Vec::new(),
+            hmacs: BTreeMap::new(),
+            hmac_signed: Vec::new(),
+            submit: None,
+            submitted: Vec::new(),
+            query: None,
+            execute: None,
+            statements: Vec::new(),
         }
     }
 }

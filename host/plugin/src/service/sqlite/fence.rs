@@ -13,7 +13,8 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use super::functions;
+use super::{functions, times};
+use crate::clock::Clock;
 use crate::service::storage::HEAP_BYTES;
 
 /// Says that the host itself speaks: BEGIN, COMMIT and ROLLBACK are then allowed.
@@ -30,8 +31,8 @@ impl HostSpeaks {
     }
 }
 
-/// Opens the file, as far as it may grow.
-pub(super) fn open(path: &Path, size_bytes: u64) -> rusqlite::Result<(Connection, HostSpeaks)> {
+/// Opens the file, as far as it may grow; with the clock of a rehearsal, if it is one.
+pub(super) fn open(path: &Path, size_bytes: u64, clock: Option<&Clock>) -> rusqlite::Result<(Connection, HostSpeaks)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
@@ -53,6 +54,9 @@ pub(super) fn open(path: &Path, size_bytes: u64) -> rusqlite::Result<(Connection
     // Reads the header and the schema: what is damaged there is told now.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     functions::install(&connection)?;
+    if let Some(clock) = clock {
+        times::install(&connection, clock)?;
+    }
     let host = HostSpeaks::default();
     let speaks = host.clone();
     connection.authorizer(Some(move |context: AuthContext<'_>| {

@@ -17,6 +17,7 @@ use super::statement::problem;
 use super::{Access, Grant};
 use crate::bindings::postgate::mail::sqlite::SqliteError;
 use crate::bindings::postgate::mail::types::ServiceError;
+use crate::clock::Clock;
 use crate::service::storage::StorageError;
 
 /// The database of one plugin.
@@ -24,6 +25,8 @@ use crate::service::storage::StorageError;
 pub(crate) struct Pool {
     path: PathBuf,
     size_bytes: u64,
+    /// That of a rehearsal, by which SQLite's functions of time go.
+    clock: Option<Clock>,
     idle: Mutex<Vec<Link>>,
     places: Arc<Semaphore>,
     writer: Arc<Semaphore>,
@@ -47,11 +50,14 @@ pub(crate) struct Lease {
 
 impl Pool {
     /// Opens the file, to see that it can be.
-    pub(crate) fn open(grant: &Grant) -> Result<Self, StorageError> {
-        let (connection, host) = fence::open(&grant.path, grant.size_bytes).map_err(StorageError::open(&grant.path))?;
+    pub(crate) fn open(grant: &Grant, clock: &Clock) -> Result<Self, StorageError> {
+        let clock = clock.is_rehearsed().then(|| clock.clone());
+        let opened = fence::open(&grant.path, grant.size_bytes, clock.as_ref());
+        let (connection, host) = opened.map_err(StorageError::open(&grant.path))?;
         Ok(Self {
             path: grant.path.clone(),
             size_bytes: grant.size_bytes,
+            clock,
             idle: Mutex::new(vec![Link { connection, host }]),
             places: Arc::new(Semaphore::new(grant.connections.clamp(1, MAX_CONNECTIONS))),
             writer: Arc::new(Semaphore::new(1)),
@@ -97,8 +103,8 @@ impl Lease {
     /// Opens the connection if need be, and has it look at the flag from time to time.
     fn watch(&mut self, cancelled: Arc<AtomicBool>) -> Result<(), SqliteError> {
         if self.link.is_none() {
-            let (connection, host) =
-                fence::open(&self.pool.path, self.pool.size_bytes).map_err(|error| problem(&error))?;
+            let (connection, host) = fence::open(&self.pool.path, self.pool.size_bytes, self.pool.clock.as_ref())
+                .map_err(|error| problem(&error))?;
             self.link = Some(Link { connection, host });
         }
         let watch = Some(move || cancelled.load(Ordering::Relaxed));
