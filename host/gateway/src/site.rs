@@ -191,8 +191,11 @@ fn setting(error: &LoadError) -> &'static str {
         LoadError::Read { .. }
         | LoadError::Anatomy { .. }
         | LoadError::UnknownHook { .. }
-        | LoadError::NoHooks
+        | LoadError::NoHooks(_)
         | LoadError::UnknownImport { .. }
+        | LoadError::Import { .. }
+        | LoadError::Adapter { .. }
+        | LoadError::Asynchronous(_)
         | LoadError::Compile(_)
         | LoadError::SetupSignature(_)
         | LoadError::Signature { .. } => "component",
