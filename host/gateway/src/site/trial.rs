@@ -32,7 +32,7 @@ pub(crate) enum TrialError {
 pub(crate) async fn try_plugin(config: &Config, name: &str) -> Result<Trial, TrialError> {
     let stubs = Arc::new(Stubs::default());
     let mut settings = EngineConfig {
-        instances: 1,
+        instances: INSTANCES,
         memory_bytes: config.engine.memory_max.octets(),
         cache: Some(config.cache_dir.clone()),
         dns: into::dns(&config.dns),
@@ -59,3 +59,6 @@ pub(crate) async fn try_plugin(config: &Config, name: &str) -> Result<Trial, Tri
     let (start, settings) = Plugin::try_out(&engine, into::plugin(name, table, given)).await.map_err(TrialError::Load)?;
     Ok(Trial { start, settings })
 }
+
+/// One is made; a runtime of a language takes the core instances, memories and tables of several.
+const INSTANCES: usize = 16;

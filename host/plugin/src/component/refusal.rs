@@ -133,7 +133,7 @@ pub enum LoadError {
         source: StorageError,
     },
     /// It fails before it is asked anything.
-    #[error("it does not start within its limits: {cause}: {detail}")]
+    #[error("it does not start within its limits: {cause} ({}): {detail}", start_fix(*.cause))]
     Start {
         /// The cause by its name.
         cause: Cause,
@@ -181,6 +181,17 @@ fn import_fix(import: &str) -> &'static str {
         "of WASI there is version 0.2 of io, clocks, random, cli, filesystem, sockets and http, and keyvalue: leave out what needs more"
     } else {
         "leave it out, or put a component that offers it into this one (`wac plug`)"
+    }
+}
+
+/// What to do about a start that fails.
+fn start_fix(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Memory => "give it more `limits.memory`",
+        Cause::Fuel => "give it more `limits.fuel`",
+        Cause::Deadline => "give it a longer `limits.deadline`",
+        Cause::Unavailable => "give it more `engine.instances`",
+        Cause::Trap | Cause::Reply => "what it says is its author's to mend",
     }
 }
 
