@@ -38,7 +38,7 @@ fn patched(name: &str, from: &str, to: &str) -> Vec<u8> {
 
 #[test]
 fn what_is_not_a_component() {
-    check(b"#!/bin/sh\n", "[]", &["plugin \"policy\"", "test.toml:", "it is not WebAssembly"]);
+    check(b"#!/bin/sh\n", "[]", &["plugin \"policy\"", "test.toml:", "it is a text; a plugin is a component"]);
     check(b"\0asm\x01\0\0\0", "[]", &["it is a core module", "wasm32-wasip2"]);
     check(b"\0asm\x0d\0\x01\0\xff\xff", "[]", &["not a well-formed component"]);
     check(b"\0asm\x0d\0\x01\0", "[]", &["it exports no hook", "postgate:mail/recipient@0.1.0"]);
