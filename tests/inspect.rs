@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use postgate_author::LANGUAGES;
 use serde_json::Value;
 
 use crate::support::made::World;
@@ -87,15 +88,8 @@ fn what_is_proposed_is_accepted() {
 
 #[test]
 fn all_languages_are_inspected() {
-    for (language, told) in [
-        ("rust", "rustc"),
-        ("python", "componentize-py"),
-        ("javascript", "componentize-qjs"),
-        ("go", "Go cmd/compile"),
-        ("c", "clang"),
-        ("cpp", "clang"),
-        ("zig", "clang"),
-    ] {
+    for language in LANGUAGES {
+        let (title, language) = (language.title, language.name);
         let path: PathBuf = target().join("projects").join(language).join("every-hook/every-hook.wasm");
         assert!(path.exists(), "{language} is not built: run the tests by `cargo xtask test`");
         let found = inspected(&path);
@@ -104,8 +98,9 @@ fn all_languages_are_inspected() {
         assert_eq!(found["sha256"].as_str().map(str::len), Some(64));
         assert!(found["start"]["memory"].as_u64().is_some_and(|memory| memory > 0), "{language}: {found}");
         assert_eq!(found["start"]["within-default-limits"], true, "{language}: {}", found["start"]);
-        let producers = found["producers"].as_array().expect("a list");
-        assert!(producers.iter().any(|producer| producer["name"] == told), "{language}: {producers:#?}");
+        assert_eq!(found["languages"][0], title, "{language}: {}", found["languages"]);
+        let ours = serde_json::json!({ "field": "processed-by", "name": "postgate", "version": env!("CARGO_PKG_VERSION") });
+        assert_eq!(found["producers"][1], ours, "{language}");
         check_proposed("every-hook", &found);
     }
 }
