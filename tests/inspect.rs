@@ -99,7 +99,8 @@ fn all_languages_are_inspected() {
         assert!(found["start"]["memory"].as_u64().is_some_and(|memory| memory > 0), "{language}: {found}");
         assert_eq!(found["start"]["within-default-limits"], true, "{language}: {}", found["start"]);
         assert_eq!(found["languages"][0], title, "{language}: {}", found["languages"]);
-        let ours = serde_json::json!({ "field": "processed-by", "name": "postgate", "version": env!("CARGO_PKG_VERSION") });
+        let ours =
+            serde_json::json!({ "field": "processed-by", "name": "postgate", "version": env!("CARGO_PKG_VERSION") });
         assert_eq!(found["producers"][1], ours, "{language}");
         check_proposed("every-hook", &found);
     }

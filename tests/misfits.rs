@@ -23,8 +23,11 @@ fn rows() -> Vec<(String, String)> {
     text.lines().filter_map(cells).collect()
 }
 
+type Octets = fn() -> Vec<u8>;
+type Place = fn(&Path);
+
 /// What a file is that has octets, and how they are made.
-const FILES: &[(&str, fn() -> Vec<u8>)] = &[
+const FILES: &[(&str, Octets)] = &[
     ("is empty", Vec::new),
     ("is truncated", || {
         let octets = good();
@@ -80,7 +83,9 @@ const FILES: &[(&str, fn() -> Vec<u8>)] = &[
         let acme = "package acme:mail@0.1.0;\ninterface recipient { on-recipient: func(); }";
         World::without_contract("export acme:mail/recipient@0.1.0;", &[acme]).component()
     }),
-    ("exports a function and no interface", || World::without_contract("export on-recipient: func();", &[]).component()),
+    ("exports a function and no interface", || {
+        World::without_contract("export on-recipient: func();", &[]).component()
+    }),
     ("exports a hook of a later contract", || {
         let later = |text: String| text.replace("0.1.0", "0.2.0");
         World::beside("export postgate:mail/recipient@0.2.0;", &[], later).component()
@@ -90,9 +95,12 @@ const FILES: &[(&str, fn() -> Vec<u8>)] = &[
         World::without_contract("export postgate:mail/recipient;", &[package]).component()
     }),
     ("exports an unknown hook", || other_contract("receptive", "on-receptive: func();")),
-    ("has a hook with another function", || other_contract("recipient", "on-recipient: func(address: string) -> bool;")),
+    ("has a hook with another function", || {
+        other_contract("recipient", "on-recipient: func(address: string) -> bool;")
+    }),
     ("has a `setup` with another function", || {
-        let other = |text: String| text.replace("on-setup: func() -> list<setting-problem>", "on-setup: func() -> bool");
+        let other =
+            |text: String| text.replace("on-setup: func() -> list<setting-problem>", "on-setup: func() -> bool");
         let lines = format!("export postgate:mail/setup@0.1.0;\n{RECIPIENT}");
         World::beside(&lines, &[], other).component()
     }),
@@ -107,7 +115,8 @@ const FILES: &[(&str, fn() -> Vec<u8>)] = &[
         importing("postgate:mail/log@0.2.0", later)
     }),
     ("imports an interface that there is not", || {
-        let carrots = |text: String| text.replace("interface log {", "interface carrots { eat: func(); }\n\ninterface log {");
+        let carrots =
+            |text: String| text.replace("interface log {", "interface carrots { eat: func(); }\n\ninterface log {");
         let lines = format!("import postgate:mail/carrots@0.1.0;\n{RECIPIENT}");
         World::beside(&lines, &[], carrots).component()
     }),
@@ -126,7 +135,7 @@ const FILES: &[(&str, fn() -> Vec<u8>)] = &[
 ];
 
 /// What a path is that leads to no octets.
-const PATHS: &[(&str, fn(&Path))] = &[
+const PATHS: &[(&str, Place)] = &[
     ("is not there", |_| ()),
     // A file of the usual kind that even root can't read from its beginning.
     ("can't be read", |path| symlink("/proc/self/mem", path).expect("a link")),
@@ -180,7 +189,8 @@ fn compiled() -> Vec<u8> {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let cache = fs::read_dir(folder.path().join("data/cache")).expect("a cache");
     let mut files = cache.map(|entry| entry.expect("an entry").path());
-    fs::read(files.find(|path| path.extension().is_some_and(|extension| extension == "cwasm")).expect("a file")).expect("it")
+    fs::read(files.find(|path| path.extension().is_some_and(|extension| extension == "cwasm")).expect("a file"))
+        .expect("it")
 }
 
 fn configuration(folder: &Path, component: &Path) -> String {

@@ -24,6 +24,7 @@ use crate::incoming;
 use crate::instance::{self, Start};
 use crate::limits::{Keep, Limits};
 use crate::places::Places;
+use crate::service::Grants;
 use crate::service::dns::Resolver;
 use crate::service::http::Client;
 use crate::service::key_value::Store;
@@ -32,7 +33,6 @@ use crate::service::passwords::Verifier;
 use crate::service::secrets::{self, Redactor};
 use crate::service::sqlite::Pool;
 use crate::service::usage::Usage;
-use crate::service::Grants;
 use crate::setup::SettingProblem;
 use crate::state::State;
 

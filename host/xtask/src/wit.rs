@@ -38,9 +38,7 @@ fn agreed(folder: &Path, golden: &Path) -> Result<()> {
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "wit"));
     files.sort();
-    let read = |path: &PathBuf| {
-        fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))
-    };
+    let read = |path: &PathBuf| fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()));
     let texts: Vec<String> = files.iter().map(read).collect::<Result<_>>()?;
     let agreed = read(&golden.to_path_buf())?;
     ensure!(texts.join("\n") == agreed, "wit/ differs from {}, as which it was agreed", golden.display());

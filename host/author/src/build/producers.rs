@@ -39,11 +39,9 @@ mod tests {
     fn a_section() {
         let made = add(b"\0asm\x0d\0\x01\0rest".to_vec(), "C++");
         let version = env!("CARGO_PKG_VERSION");
-        let section = [
-            b"\x09producers\x02\x08language\x01\x03C++\0\x0cprocessed-by\x01\x08postgate".to_vec(),
-            named(version),
-        ]
-        .concat();
+        let section =
+            [b"\x09producers\x02\x08language\x01\x03C++\0\x0cprocessed-by\x01\x08postgate".to_vec(), named(version)]
+                .concat();
         assert_eq!(made, [&b"\0asm\x0d\0\x01\0\0"[..], &[section.len() as u8], &section, b"rest"].concat());
         assert_eq!(add(b"short".to_vec(), "C"), b"short");
     }

@@ -287,8 +287,7 @@ mod tests {
             ],
         );
         let hooks = postgate_plugin::hooks(&anatomy).unwrap();
-        let start =
-            postgate_plugin::Start { fuel: 1234, memory_bytes: 1 << 20, time: Duration::from_micros(310) };
+        let start = postgate_plugin::Start { fuel: 1234, memory_bytes: 1 << 20, time: Duration::from_micros(310) };
         let trial = Trial { start, settings: Vec::new() };
         let findings = Findings::new(Path::new("x.wasm"), &anatomy, hooks, &trial, "[plugin.x]\n".to_owned());
         let expected = "x.wasm

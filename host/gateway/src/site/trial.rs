@@ -56,7 +56,8 @@ pub(crate) async fn try_plugin(config: &Config, name: &str) -> Result<Trial, Tri
     }
     let given = into::Given { relays: &relays, secrets: &secrets, keys: &keys };
     let table = config.plugins.get(name).expect("invariant: who makes the configuration knows its plugin");
-    let (start, settings) = Plugin::try_out(&engine, into::plugin(name, table, given)).await.map_err(TrialError::Load)?;
+    let (start, settings) =
+        Plugin::try_out(&engine, into::plugin(name, table, given)).await.map_err(TrialError::Load)?;
     Ok(Trial { start, settings })
 }
 

@@ -29,7 +29,9 @@ pub enum AnatomyError {
     #[error("it is asynchronous (WASI 0.3), and this version of Postgate runs synchronous components (WASI 0.2); {}", .0.asynchronous())]
     Asynchronous(Fix),
     /// A contract instead of one who keeps it.
-    #[error("it is a package of WIT, not a component; a plugin is what a compiler makes of a source and of such a package (`postgate build`)")]
+    #[error(
+        "it is a package of WIT, not a component; a plugin is what a compiler makes of a source and of such a package (`postgate build`)"
+    )]
     WitPackage,
     /// A part of a component.
     #[error("it ends in the middle of a section, behind {octets} octets; copy or build it again, as a whole")]
@@ -43,7 +45,9 @@ pub enum AnatomyError {
     )]
     Malformed(#[source] wasmparser::BinaryReaderError),
     /// Over the bound.
-    #[error("it has {found} octets, and a component may have {limit}; leave out debug information and what is embedded")]
+    #[error(
+        "it has {found} octets, and a component may have {limit}; leave out debug information and what is embedded"
+    )]
     TooLarge {
         /// Octets of the file.
         found: u64,
@@ -257,7 +261,10 @@ impl Fix {
 }
 
 /// Whether a function of the canonical ABI is one of the asynchronous component model.
-#[allow(clippy::wildcard_enum_match_arm, reason = "an enum of the parser, whose further functions are all of that kind")]
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "an enum of the parser, whose further functions are all of that kind"
+)]
 pub(super) fn is_asynchronous(function: &CanonicalFunction) -> bool {
     match function {
         CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => {

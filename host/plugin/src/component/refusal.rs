@@ -45,7 +45,9 @@ pub enum LoadError {
         pinned: Hash,
     },
     /// It implements a hook that this host does not know, or not in that version.
-    #[error("it exports {export}, a hook that this version of Postgate does not know; it knows {known}: {AS_THE_CONTRACT}")]
+    #[error(
+        "it exports {export}, a hook that this version of Postgate does not know; it knows {known}: {AS_THE_CONTRACT}"
+    )]
     UnknownHook {
         /// The name of the export.
         export: String,
@@ -106,10 +108,14 @@ pub enum LoadError {
     #[error(transparent)]
     Asynchronous(AnatomyError),
     /// The compiler or the linker refuses it.
-    #[error("it can't be compiled and linked: it is damaged, or uses what this version of Postgate does not know; build it by `postgate build`")]
+    #[error(
+        "it can't be compiled and linked: it is damaged, or uses what this version of Postgate does not know; build it by `postgate build`"
+    )]
     Compile(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A hook has the wrong function.
-    #[error("its hook {hook} does not have the function that postgate:mail@{CONTRACT_VERSION} asks for; {AS_THE_CONTRACT}")]
+    #[error(
+        "its hook {hook} does not have the function that postgate:mail@{CONTRACT_VERSION} asks for; {AS_THE_CONTRACT}"
+    )]
     Signature {
         /// The hook.
         hook: Hook,
@@ -118,7 +124,9 @@ pub enum LoadError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Its `setup` does not have the right function.
-    #[error("its interface setup does not have the function that postgate:mail@{CONTRACT_VERSION} asks for; {AS_THE_CONTRACT}")]
+    #[error(
+        "its interface setup does not have the function that postgate:mail@{CONTRACT_VERSION} asks for; {AS_THE_CONTRACT}"
+    )]
     SetupSignature(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It can't use its own table of the configuration.
     #[error("it can't use its configuration")]

@@ -169,8 +169,7 @@ mod tests {
         let start = Start { fuel: 1, memory_bytes: 1 << 20, time: Duration::ZERO };
         let zeros = "0".repeat(64);
         let plain = proposal("/a \"b\"/x.wasm", &["postgate:mail/log@0.1.0", "postgate:mail/session@0.1.0"]);
-        let expected =
-            format!("[plugin.x]\ncomponent = '/a \"b\"/x.wasm'\nsha256 = \"{zeros}\"\ngrants = [\"log\"]\n");
+        let expected = format!("[plugin.x]\ncomponent = '/a \"b\"/x.wasm'\nsha256 = \"{zeros}\"\ngrants = [\"log\"]\n");
         assert_eq!(plain.after(start, &[]).text(), expected);
 
         let rich = proposal("/y.wasm", &["postgate:mail/submit@0.1.0", "postgate:mail/log@0.1.0"]);
