@@ -142,6 +142,12 @@ fn what_needs_more_than_the_default() {
     assert!(text.contains("limits.fuel = ") && !text.contains("limits.memory"), "{text}");
     check("slow", found["configuration"].as_str().expect("a text")).expect(0, &[]);
 
+    // Beyond what the engine allows to anybody.
+    let path = folder.path().join("huge.wasm");
+    fs::write(&path, world.component_of(&module(5000, 1))).expect("a file");
+    let told = "does not start within its limits: memory (give it more `limits.memory`, up to `engine.memory-max`)";
+    command(&["inspect", &path.display().to_string()]).expect(65, &[told, "327680000"]);
+
     let (text, found) = inspect("small.wasm", 1, 1);
     assert_eq!(found["start"]["within-default-limits"], true);
     assert!(!text.contains("limits."), "{text}");

@@ -195,7 +195,7 @@ fn import_fix(import: &str) -> &'static str {
 /// What to do about a start that fails.
 fn start_fix(cause: Cause) -> &'static str {
     match cause {
-        Cause::Memory => "give it more `limits.memory`",
+        Cause::Memory => "give it more `limits.memory`, up to `engine.memory-max`",
         Cause::Fuel => "give it more `limits.fuel`",
         Cause::Deadline => "give it a longer `limits.deadline`",
         Cause::Unavailable => "give it more `engine.instances`",
@@ -232,6 +232,9 @@ pub(super) fn of_compiler(error: wasmtime::Error) -> LoadError {
     if text.contains(ASYNCHRONOUS) {
         return LoadError::Asynchronous(AnatomyError::Asynchronous(Fix::Any));
     }
+    if text.contains(LARGE_MEMORY) {
+        return LoadError::Start { cause: Cause::Memory, detail: text };
+    }
     let lacking = |module: &&&str| text.contains(&format!("{WITHOUT_ARGUMENT} `{module}`"));
     match crate::anatomy::WASI_MODULES.iter().find(lacking) {
         Some(module) => LoadError::Adapter { module },
@@ -243,6 +246,7 @@ pub(super) fn of_compiler(error: wasmtime::Error) -> LoadError {
 const NOT_IN_THE_LINKER: &str = "a matching implementation was not found in the linker";
 const WRONG_TYPE: &str = "has the wrong type";
 const MISSING: &str = "implementation is missing";
+const LARGE_MEMORY: &str = "memory has a minimum byte size of";
 const ASYNCHRONOUS: &str = "component model async feature";
 const WITHOUT_ARGUMENT: &str = "missing module instantiation argument named";
 
