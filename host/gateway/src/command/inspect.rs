@@ -159,11 +159,7 @@ impl Findings {
             exports: anatomy.exports.clone(),
             imports,
             grants,
-            languages: producers
-                .clone()
-                .filter(|producer| producer.field == "language")
-                .map(|producer| producer.name.clone())
-                .collect(),
+            languages: languages(anatomy),
             producers: producers
                 .map(|producer| Producer {
                     field: producer.field.clone(),
@@ -229,6 +225,17 @@ impl Findings {
             ("traps tell", backtrace.to_owned()),
         ]
     }
+}
+
+/// The languages that the makers tell of, each once; a toolchain tells of its runtime's as well.
+fn languages(anatomy: &Anatomy) -> Vec<String> {
+    let mut languages: Vec<String> = Vec::new();
+    for producer in anatomy.producers.iter().filter(|producer| producer.field == "language") {
+        if !languages.contains(&producer.name) {
+            languages.push(producer.name.clone());
+        }
+    }
+    languages
 }
 
 /// The package and version of what it exports and imports of ours.
