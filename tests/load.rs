@@ -38,7 +38,7 @@ fn patched(name: &str, from: &str, to: &str) -> Vec<u8> {
 
 #[test]
 fn what_is_not_a_component() {
-    check(b"#!/bin/sh\n", "[]", &["plugin \"policy\"", "test.toml:", "it is not WebAssembly"]);
+    check(b"#!/bin/sh\n", "[]", &["plugin \"policy\"", "test.toml:", "it is a text; a plugin is a component"]);
     check(b"\0asm\x01\0\0\0", "[]", &["it is a core module", "wasm32-wasip2"]);
     check(b"\0asm\x0d\0\x01\0\xff\xff", "[]", &["not a well-formed component"]);
     check(b"\0asm\x0d\0\x01\0", "[]", &["it exports no hook", "postgate:mail/recipient@0.1.0"]);
@@ -222,6 +222,48 @@ fn what_a_plugin_cannot_use_is_told_at_its_line() {
         &["test.toml:1", "neither an argon2id hash", "`postgate password` makes one"],
     );
     told("static-auth", users, "user = {}", &["test.toml:1", "unknown field `user`"]);
+}
+
+/// What a plugin names and was not granted it learns when it looks at its table.
+#[test]
+fn what_was_not_granted_is_told_at_its_line() {
+    let told = |name: &str, grant: &str, config: &str, tables: &str, expected: Option<&str>| {
+        let plugin = plugin("policy", name, &format!("[\"config\", \"log\", {grant}]"));
+        let table = format!("{plugin}[plugin.policy.config]\n{config}\n{tables}\n");
+        let loaded = load(&one_chain("[\"policy\"]", &table));
+        match (loaded, expected) {
+            (Ok(()), None) => {}
+            (Err(problem), Some(expected)) => {
+                assert!(problem.contains("test.toml:1") && problem.contains(expected), "{name}: {problem}");
+            }
+            (loaded, expected) => panic!("{name}: {loaded:?} instead of {expected:?}"),
+        }
+    };
+    let relay = "[relay.upstream]\nhost = \"relay.example.org\"";
+    let (named, other) = ("relay = \"upstream\"\ndomains = \"all\"", "relay = \"other\"\ndomains = \"all\"");
+    told("relay", "{ submit = [\"upstream\"] }", named, relay, None);
+    told("relay", "{ submit = [\"upstream\"] }", other, relay, Some("the grant names no relay \"other\""));
+
+    let key = format!(
+        "[dkim-key.ours]\ndomain = \"example.org\"\nselector = \"mail\"\nalgorithm = \"ed25519-sha256\"\nkey = {:?}",
+        support::root().join("tests/authentication/ed25519.pem")
+    );
+    let grant = "{ signing = [\"ours\"] }";
+    told("dkim-sign", grant, "seal = \"ours\"\ndomains.\"example.org\" = \"ours\"", &key, None);
+    let denied = "\"theirs\" is not among the keys that were granted";
+    told("dkim-sign", grant, "domains.\"example.org\" = [\"ours\", \"theirs\"]", &key, Some(denied));
+    told("dkim-sign", grant, "seal = \"theirs\"\ndomains.\"example.org\" = \"ours\"", &key, Some(denied));
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    fs::write(&file, "s3cret").unwrap();
+    let secret = format!("[secret.hook]\nfile = {file:?}");
+    let grant = "{ http = { allow = [\"https://api.example.org\"] } }, { secrets = { sign = [\"hook\"] } }";
+    let config = |secret: &str| {
+        format!("url = \"https://api.example.org/\"\ndomains = [\"example.org\"]\nsecret = \"{secret}\"")
+    };
+    told("webhook", grant, &config("hook"), &secret, None);
+    told("webhook", grant, &config("other"), &secret, Some("secret \"other\" is not in the list `sign` of the grant"));
 }
 
 /// The same for all that are shipped, so that none is forgotten: a setting that none of them knows.

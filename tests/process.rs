@@ -183,11 +183,11 @@ fn explain_tells_who_is_asked() {
 fn inspect_tells_what_a_component_needs() {
     let maildir = component("maildir").display().to_string();
     let ended = postgate(&["inspect", &maildir], "");
-    ended.expect(0, &["hooks   deliver\n", "{ maildir = \"mail\" }", "postgate:mail/maildir@0.1.0", "sha256"]);
+    ended.expect(0, &["hooks       deliver\n", "{ maildir = \"mail\" }", "postgate:mail/maildir@0.1.0", "sha256"]);
     let ended = postgate(&["inspect", "--json", &component("static-auth").display().to_string()], "");
     let json: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(json["hooks"], serde_json::json!(["authenticate"]));
-    postgate(&["inspect", &quickstart_file()], "").expect(65, &["it is not WebAssembly"]);
+    postgate(&["inspect", &quickstart_file()], "").expect(65, &["it is a text; a plugin is a component"]);
     postgate(&["inspect", "/nonexistent.wasm"], "").expect(66, &["/nonexistent.wasm can't be read"]);
 }
 

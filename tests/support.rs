@@ -4,6 +4,7 @@ pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod http;
 pub(crate) mod log;
+pub(crate) mod made;
 pub(crate) mod mailbox;
 pub(crate) mod nameserver;
 pub(crate) mod process;

@@ -8,6 +8,7 @@ pub(crate) mod clang;
 pub(crate) mod cpp;
 pub(crate) mod go;
 pub(crate) mod javascript;
+mod producers;
 pub(crate) mod python;
 pub(crate) mod rust;
 pub(crate) mod zig;
@@ -123,7 +124,7 @@ pub fn build(folder: &Path, information: Information, tell: &mut dyn FnMut(&str)
     let project = Project::read(folder)?;
     let world = if project.language.has_world { Some(world::read(&project.folder.join("wit"))?) } else { None };
     let mut job = Job { project: &project, information, world, tell };
-    let octets = (project.language.build)(&mut job)?;
+    let octets = producers::add((project.language.build)(&mut job)?, project.language.title);
     let component = project.folder.join(format!("{}.wasm", project.name));
     let partial = component.with_extension("wasm.partial");
     let written = fs::write(&partial, octets).and_then(|()| fs::rename(&partial, &component));

@@ -24,6 +24,8 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
         let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<String> = entries.collect();
+        // The page beside them is about versions, and for who changes them.
+        names.retain(|name| name.ends_with(".wit"));
         names.sort();
         assert_eq!(CONTRACT.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
     }

@@ -54,7 +54,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Shows a component's hooks and what it must be granted
+    /// Shows what a component is: hooks, imports, grants, makers, what its start takes; and the table that it needs in the configuration
     Inspect {
         /// The component's file
         #[arg(value_name = "FILE.wasm")]

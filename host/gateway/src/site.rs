@@ -3,6 +3,7 @@
 //! What can be wrong beyond the text of the file is found here, and told at the line of the setting that is to be changed.
 
 mod rehearsal;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,6 +18,7 @@ use postgate_plugin::{
 use postgate_smtp::{AuthOffer, Extension, Extensions, Mechanisms, TlsOffer};
 
 pub(crate) use self::rehearsal::Rehearsal;
+pub(crate) use self::trial::{Trial, TrialError, try_plugin};
 use crate::chance::Chance;
 use crate::config::{self, Config, Problem, Problems, TlsStart};
 use crate::figures::Figures;
@@ -191,8 +193,11 @@ fn setting(error: &LoadError) -> &'static str {
         LoadError::Read { .. }
         | LoadError::Anatomy { .. }
         | LoadError::UnknownHook { .. }
-        | LoadError::NoHooks
+        | LoadError::NoHooks(_)
         | LoadError::UnknownImport { .. }
+        | LoadError::Import { .. }
+        | LoadError::Adapter { .. }
+        | LoadError::Asynchronous(_)
         | LoadError::Compile(_)
         | LoadError::SetupSignature(_)
         | LoadError::Signature { .. } => "component",

@@ -2,29 +2,62 @@
 //!
 //! So a file that is no component, or asks for what was not granted, is refused in microseconds and with its own words.
 
+mod misfit;
+
 use std::fmt;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
-use wasmparser::{Encoding, KnownCustom, Parser, Payload};
+use wasmparser::{ComponentExternalKind, CustomSectionReader, Encoding, KnownCustom, Name, Parser, Payload};
+
+pub(crate) use misfit::WASI_MODULES;
+pub use misfit::{AnatomyError, CoreModule, Fix, Foreign, NoFile};
+
+use crate::component::LoadError;
 
 /// The outside of a component.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Anatomy {
     /// Names of what it imports, such as `postgate:mail/session@0.1.0`.
     pub imports: Vec<String>,
     /// Names of what it exports.
     pub exports: Vec<String>,
-    /// The tools that made it, such as `language: Rust`, `processed-by: rustc 1.95.0`.
-    pub producers: Vec<String>,
+    /// The tools that made it.
+    pub producers: Vec<Producer>,
     /// Octets.
     pub size: usize,
     /// SHA-256 of the file.
     pub sha256: Hash,
+    /// Functions have names in it: a backtrace shows them.
+    pub has_function_names: bool,
+    /// It has debug information (DWARF): a backtrace can show lines of the source.
+    pub has_debug_information: bool,
+}
+
+/// A tool that says of itself that it made a component, or the language that it made it of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Producer {
+    /// `language`, `processed-by` or `sdk`.
+    pub field: String,
+    /// `Rust`, `rustc`.
+    pub name: String,
+    /// Empty where it does not say.
+    pub version: String,
+}
+
+impl fmt::Display for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.name)?;
+        if self.version.is_empty() { Ok(()) } else { write!(f, " {}", self.version) }
+    }
 }
 
 /// The SHA-256 of a file, in lower-case hexadecimal.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hash(pub [u8; 32]);
 
 impl fmt::Display for Hash {
@@ -65,90 +98,141 @@ fn hexadecimal(text: &str) -> Option<[u8; 32]> {
     Some(octets)
 }
 
-/// Why a file is not a component.
-#[derive(Debug, thiserror::Error)]
-pub enum AnatomyError {
-    /// Something else altogether.
-    #[error("it is not WebAssembly; a plugin is a component in binary form (`*.wasm`)")]
-    NotWasm,
-    /// A module of WASI 0.1 or without WASI.
-    #[error(
-        "it is a core module, not a component; build it for the target wasm32-wasip2, or wrap it with `wasm-tools \
-         component new`"
-    )]
-    CoreModule,
-    /// Damaged, or made for a newer format.
-    #[error("it is not a well-formed component")]
-    Malformed(#[source] wasmparser::BinaryReaderError),
-    /// Over the bound.
-    #[error("it has {found} octets; a component may have {limit}")]
-    TooLarge {
-        /// Octets of the file.
-        found: usize,
-        /// Octets allowed.
-        limit: usize,
-    },
-}
-
 impl Anatomy {
+    /// Reads the outside of the component in a file: a file of the usual kind, and no more of it than a component may have.
+    pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, Self), LoadError> {
+        let octets = octets(path).map_err(|source| LoadError::Read { path: path.to_path_buf(), source });
+        let anatomy = |source| LoadError::Anatomy { path: path.to_path_buf(), source };
+        let octets = octets?.map_err(anatomy)?;
+        let found = Self::of(&octets).map_err(anatomy)?;
+        Ok((octets, found))
+    }
+
     /// Reads the outside of a component.
     pub fn of(octets: &[u8]) -> Result<Self, AnatomyError> {
         if octets.len() > MAX_COMPONENT_BYTES {
-            return Err(AnatomyError::TooLarge { found: octets.len(), limit: MAX_COMPONENT_BYTES });
+            return Err(AnatomyError::TooLarge { found: octets.len() as u64, limit: MAX_COMPONENT_BYTES });
         }
-        if !octets.starts_with(b"\0asm") {
-            return Err(AnatomyError::NotWasm);
+        misfit::foreign(octets)?;
+        let mut anatomy = Self { size: octets.len(), sha256: Hash(Sha256::digest(octets).into()), ..Self::default() };
+        let mut inside = Inside::default();
+        let read = anatomy.walk(octets, &mut inside);
+        if let Some(module) = inside.module {
+            return Err(AnatomyError::CoreModule(module, Fix::of(&anatomy.producers)));
         }
-        let mut anatomy = Self {
-            imports: Vec::new(),
-            exports: Vec::new(),
-            producers: Vec::new(),
-            size: octets.len(),
-            sha256: Hash(Sha256::digest(octets).into()),
-        };
+        read?;
+        let is_later = |name: &String| name.starts_with("wasi:") && name.contains("@0.3.");
+        if inside.is_asynchronous || anatomy.imports.iter().chain(&anatomy.exports).any(is_later) {
+            return Err(AnatomyError::Asynchronous(Fix::of(&anatomy.producers)));
+        }
+        if inside.exported_types > 0 && inside.exported_types == anatomy.exports.len() {
+            return Err(AnatomyError::WitPackage);
+        }
+        Ok(anatomy)
+    }
+
+    fn walk(&mut self, octets: &[u8], inside: &mut Inside) -> Result<(), AnatomyError> {
         let mut depth = 0_usize;
+        let wrong = |error: wasmparser::BinaryReaderError| AnatomyError::malformed(error, octets.len());
         for payload in Parser::new(0).parse_all(octets) {
             #[allow(clippy::wildcard_enum_match_arm, reason = "an enum of the parser, which grows with the format")]
-            match payload.map_err(AnatomyError::Malformed)? {
+            match payload.map_err(wrong)? {
                 Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
-                    return Err(AnatomyError::CoreModule);
+                    inside.module = Some(CoreModule::default());
                 }
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ImportSection(section) => {
+                    if let Some(module) = &mut inside.module {
+                        module.add_imports(section);
+                    }
+                }
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
-                        anatomy.imports.push(import.map_err(AnatomyError::Malformed)?.name.name.to_owned());
+                        self.imports.push(import.map_err(wrong)?.name.name.to_owned());
                     }
                 }
                 Payload::ComponentExportSection(section) if depth == 0 => {
                     for export in section {
-                        anatomy.exports.push(export.map_err(AnatomyError::Malformed)?.name.name.to_owned());
+                        let export = export.map_err(wrong)?;
+                        inside.exported_types += usize::from(export.kind == ComponentExternalKind::Type);
+                        self.exports.push(export.name.name.to_owned());
                     }
                 }
-                Payload::CustomSection(section) => {
-                    if let KnownCustom::Producers(producers) = section.as_known() {
-                        anatomy.add_producers(producers);
+                Payload::ComponentCanonicalSection(section) => {
+                    for function in section {
+                        inside.is_asynchronous |= misfit::is_asynchronous(&function.map_err(wrong)?);
                     }
                 }
+                Payload::CustomSection(section) => self.add_custom(&section, inside),
                 // The remaining sections are the inside of the component.
                 _ => {}
             }
         }
-        Ok(anatomy)
+        Ok(())
+    }
+
+    fn add_custom(&mut self, section: &CustomSectionReader<'_>, inside: &mut Inside) {
+        self.has_debug_information |= section.name() == ".debug_line";
+        if let Some(module) = &mut inside.module {
+            module.has_contract |= section.name().starts_with("component-type");
+        }
+        #[allow(clippy::wildcard_enum_match_arm, reason = "an enum of the parser, which grows with the format")]
+        match section.as_known() {
+            KnownCustom::Producers(producers) => self.add_producers(producers),
+            KnownCustom::Name(names) => {
+                let is_of_functions = |name: Result<Name<'_>, _>| matches!(name, Ok(Name::Function(_)));
+                self.has_function_names |= names.into_iter().any(is_of_functions);
+            }
+            _ => {}
+        }
     }
 
     /// The tools are hearsay: a section that can't be read is left out.
     fn add_producers(&mut self, producers: wasmparser::ProducersSectionReader<'_>) {
         for field in producers.into_iter().flatten() {
             for value in field.values.into_iter().flatten() {
-                let line = format!("{}: {} {}", field.name, value.name, value.version);
-                let line = line.trim_end().to_owned();
-                if !self.producers.contains(&line) && self.producers.len() < MAX_PRODUCERS {
-                    self.producers.push(line);
+                let producer = Producer {
+                    field: field.name.to_owned(),
+                    name: value.name.to_owned(),
+                    version: value.version.to_owned(),
+                };
+                if !self.producers.contains(&producer) && self.producers.len() < MAX_PRODUCERS {
+                    self.producers.push(producer);
                 }
             }
         }
     }
+}
+
+/// What is learned of a file on the way, and told where it is no plugin.
+#[derive(Default)]
+struct Inside {
+    /// The file is no component but this.
+    module: Option<CoreModule>,
+    is_asynchronous: bool,
+    /// Exports that are types: a package of WIT has nothing else.
+    exported_types: usize,
+}
+
+/// The octets of a file. It is not opened if it is of another kind, and never waited for: nobody may write into a pipe.
+fn octets(path: &Path) -> io::Result<Result<Vec<u8>, AnatomyError>> {
+    if let Some(kind) = misfit::no_file(&fs::metadata(path)?) {
+        return Ok(Err(AnatomyError::NoFile(kind)));
+    }
+    let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let found = file.metadata()?;
+    if let Some(kind) = misfit::no_file(&found) {
+        return Ok(Err(AnatomyError::NoFile(kind)));
+    }
+    let limit = MAX_COMPONENT_BYTES as u64;
+    if found.len() > limit {
+        return Ok(Err(AnatomyError::TooLarge { found: found.len(), limit: MAX_COMPONENT_BYTES }));
+    }
+    let mut octets = Vec::with_capacity(usize::try_from(found.len()).unwrap_or_default());
+    // One more than may be: it has grown meanwhile.
+    file.take(limit + 1).read_to_end(&mut octets)?;
+    Ok(Ok(octets))
 }
 
 /// Octets of a component: a Python guest has 18 MB.
@@ -160,12 +244,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_component() {
-        assert!(matches!(Anatomy::of(b"#!/bin/sh"), Err(AnatomyError::NotWasm)));
-        assert!(matches!(Anatomy::of(b"\0asm\x01\0\0\0"), Err(AnatomyError::CoreModule)));
-        assert!(matches!(Anatomy::of(b"\0asm\x0d\0\x01\0\xff"), Err(AnatomyError::Malformed(_))));
+    fn an_empty_component() {
         let empty = Anatomy::of(b"\0asm\x0d\0\x01\0").unwrap();
         assert!(empty.imports.is_empty() && empty.exports.is_empty());
         assert_eq!(empty.sha256.to_string().len(), 64);
+        assert_eq!(empty.size, 8);
+    }
+
+    #[test]
+    fn producers_are_told() {
+        let producer = |version: &str| Producer {
+            field: "processed-by".to_owned(),
+            name: "rustc".to_owned(),
+            version: version.to_owned(),
+        };
+        assert_eq!(producer("1.95.0").to_string(), "processed-by: rustc 1.95.0");
+        assert_eq!(producer("").to_string(), "processed-by: rustc");
     }
 }

@@ -4,6 +4,8 @@
 //! other sessions, so that an endless loop costs its own session and nobody else's. The deadline is wall-clock time around
 //! the whole call.
 
+use std::time::Duration;
+
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
@@ -15,7 +17,7 @@ use crate::engine::Engine;
 use crate::failure::{Cause, Failure};
 use crate::hook::{Guests, Hook};
 use crate::pulse::{FIRST_BEATS, FURTHER_BEATS};
-use crate::setup;
+use crate::setup::{self, SettingProblem};
 use crate::state::State;
 
 /// An instance and its store.
@@ -92,13 +94,30 @@ impl Instance {
     }
 }
 
-/// Makes one instance and looks up all its hooks, to see at load what would fail later.
-pub(crate) async fn check(plugin: &Plugin) -> Result<(), LoadError> {
+/// What the start of an instance has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Fuel.
+    pub fuel: u64,
+    /// Octets of all linear memories, when it is ready to be called.
+    pub memory_bytes: usize,
+    /// Wall-clock time, of the first instance: later ones find the memory's image warm.
+    pub time: Duration,
+}
+
+/// Makes one instance, looks up all its hooks, and asks it about its configuration, to see at load what would fail later.
+pub(crate) async fn check(plugin: &Plugin) -> Result<(Start, Vec<SettingProblem>), LoadError> {
+    let begun = std::time::Instant::now();
     let mut instance =
         Instance::new(plugin, Instant::now() + plugin.facts.limits.deadline).await.map_err(LoadError::start)?;
+    let start = Start {
+        fuel: plugin.facts.limits.fuel.saturating_sub(instance.store.get_fuel().unwrap_or_default()),
+        memory_bytes: instance.store.data().meter.memory_bytes(),
+        time: begun.elapsed(),
+    };
     let check = plugin.indices.check(&mut instance.store, &instance.instance);
     check.map_err(|(hook, error): (Hook, _)| LoadError::Signature { hook, source: error.into() })?;
-    setup::ask(plugin, &mut instance).await
+    Ok((start, setup::ask(plugin, &mut instance).await?))
 }
 
 /// Places in the pool for all plugins of a chain: a session that has begun can go on, and never waits for what others hold while

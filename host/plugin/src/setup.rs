@@ -19,10 +19,10 @@ pub struct SettingProblem {
     pub message: String,
 }
 
-/// Asks the plugin, if it wants to be asked.
-pub(crate) async fn ask(plugin: &Plugin, instance: &mut Instance) -> Result<(), LoadError> {
+/// Asks the plugin, if it wants to be asked, which settings it can't use.
+pub(crate) async fn ask(plugin: &Plugin, instance: &mut Instance) -> Result<Vec<SettingProblem>, LoadError> {
     if plugin.pre.component().get_export_index(None, INTERFACE).is_none() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let indices = GuestIndices::new(&plugin.pre).map_err(signature)?;
     let guest = indices.load(&mut instance.store, &instance.instance).map_err(signature)?;
@@ -30,14 +30,11 @@ pub(crate) async fn ask(plugin: &Plugin, instance: &mut Instance) -> Result<(), 
     let deadline = Instant::now() + plugin.limits().deadline;
     let answer = timeout_at(deadline, guest.call_on_setup(&mut instance.store)).await;
     let problems = instance.outcome(answer).map_err(LoadError::start)?;
-    if problems.is_empty() {
-        return Ok(());
-    }
     let problems = problems.into_iter().take(MAX_PROBLEMS).map(|problem| SettingProblem {
         path: problem.path.into_iter().take(MAX_DEPTH).collect(),
         message: shown(&plugin.redacted(problem.message)),
     });
-    Err(LoadError::Settings(problems.collect()))
+    Ok(problems.collect())
 }
 
 /// The plugin's words on one line, with nothing in them that a terminal would obey.

@@ -1,4 +1,4 @@
-//! The commands of the project: `cargo xtask run | build | test | projects | bench | scan | lint`.
+//! The commands of the project: `cargo xtask run | build | test | projects | wit | bench | scan | lint`.
 //!
 //! They begin on a fresh machine with a Rust toolchain, and fetch what else they need: the WebAssembly target, the toolchains of
 //! the guests in other languages, the mail clients that the tests speak to. Each step says in one line what it does.
@@ -11,6 +11,7 @@ mod projects;
 mod scan;
 mod step;
 mod tools;
+mod wit;
 mod workspace;
 
 use std::env;
@@ -47,6 +48,10 @@ fn run(arguments: &[String]) -> Result<()> {
             let workspace = Workspace::find()?;
             let gateway = build_gateway(&workspace, Profile::Dev)?;
             projects::build_projects(&workspace, &gateway)
+        }
+        "wit" => {
+            refuse(rest)?;
+            wit::build(&Workspace::find()?)
         }
         "bench" => bench(&Workspace::find()?, rest),
         "scan" => {
@@ -212,6 +217,7 @@ usage: cargo xtask COMMAND
   build [--release]             builds gateway and plugins
   test [ARGUMENTS]              fetches what the tests need, and passes the arguments to `cargo test --workspace`
   projects                      builds a plugin with all hooks in each language, by `postgate new` and `postgate build`
+  wit                           makes the contract one file, as registries hold it
   bench                         all of these:
   bench core [ARGUMENTS]        measures the protocol; the arguments are those of `cargo bench`
   bench plugin [ARGUMENTS]      measures the plugin host

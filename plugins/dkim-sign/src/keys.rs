@@ -56,6 +56,16 @@ fn domains<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap
 }
 
 impl Keys {
+    /// All keys, each with the setting that names it.
+    pub(crate) fn named(&self) -> Vec<(Vec<String>, &str)> {
+        let seal = self.seal.iter().map(|key| (vec!["seal".to_owned()], key.as_str()));
+        let mut named: Vec<(Vec<String>, &str)> = seal.collect();
+        for (domain, keys) in &self.domains {
+            named.extend(keys.iter().map(|key| (vec!["domains".to_owned(), domain.clone()], key.as_str())));
+        }
+        named
+    }
+
     /// The keys that sign for a domain: its own, or those of the nearest above it.
     pub(crate) fn of(&self, domain: &str) -> &[String] {
         let mut at = domain;

@@ -16,7 +16,16 @@ static KEYS: Configuration<Keys> = Configuration::new();
 
 impl Setup for DkimSign {
     fn on_setup() -> Vec<SettingProblem> {
-        config::problems::<Keys>()
+        let keys = match config::read::<Keys>() {
+            Ok(keys) => keys,
+            Err(error) => return vec![SettingProblem { path: error.path, message: error.problem }],
+        };
+        // There is no message to sign yet: a key that was granted says so, and any other is denied.
+        let denied = |(path, key): (Vec<String>, &str)| match signing::dkim_sign(key) {
+            Err(ServiceError::Denied(message)) => Some(SettingProblem { path, message }),
+            Ok(()) | Err(_) => None,
+        };
+        keys.named().into_iter().filter_map(denied).collect()
     }
 }
 

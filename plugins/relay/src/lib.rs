@@ -19,7 +19,14 @@ static SETTINGS: Configuration<Settings> = Configuration::new();
 
 impl Setup for Relay {
     fn on_setup() -> Vec<SettingProblem> {
-        config::problems::<Settings>()
+        let problems = config::problems::<Settings>();
+        // There is no message to hand over yet: a relay that the grant names says so, and any other is denied.
+        match config::read::<Settings>().map(|settings| submit::relay(settings.relay(), &[])) {
+            Ok(Err(ServiceError::Denied(message))) => {
+                vec![SettingProblem { path: vec!["relay".to_owned()], message }]
+            }
+            Ok(_) | Err(_) => problems,
+        }
     }
 }
 

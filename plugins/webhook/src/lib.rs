@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use postgate_sdk::config::{self, Configuration};
 use postgate_sdk::fetch::{self, FetchError, Request, RequestBody};
 use postgate_sdk::hook::{Deliver, Outcome, SettingProblem, Setup};
-use postgate_sdk::{Mailbox, Reply, export, log, mail_data, secrets, transaction};
+use postgate_sdk::{Mailbox, Reply, ServiceError, export, log, mail_data, secrets, transaction};
 
 use settings::Settings;
 
@@ -23,7 +23,16 @@ static SETTINGS: Configuration<Settings> = Configuration::new();
 
 impl Setup for Webhook {
     fn on_setup() -> Vec<SettingProblem> {
-        config::problems::<Settings>()
+        let settings = match config::read::<Settings>() {
+            Ok(settings) => settings,
+            Err(error) => return vec![SettingProblem { path: error.path, message: error.problem }],
+        };
+        match settings.secret.as_deref().map(|secret| secrets::hmac_sha256(secret, b"")) {
+            Some(Err(ServiceError::Denied(message))) => {
+                vec![SettingProblem { path: vec!["secret".to_owned()], message }]
+            }
+            Some(_) | None => Vec::new(),
+        }
     }
 }
 

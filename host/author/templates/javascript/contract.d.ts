@@ -40,6 +40,7 @@ declare module "postgate:mail/authenticate@0.1.0" {
     /** `SHA-256`. */
     hash: string;
   }
+  /** What the client has shown, by the SASL mechanism. */
   export type Credentials =
     | { tag: "password"; val: PasswordCredentials }
     | { tag: "token"; val: TokenCredentials }
@@ -58,6 +59,7 @@ declare module "postgate:mail/authenticate@0.1.0" {
     /** 32 octets. */
     serverKey: Uint8Array;
   }
+  /** What a plugin says of credentials. */
   export type Authentication =
     /** No opinion: not a user of this plugin. */
     | { tag: "next" }
@@ -72,6 +74,7 @@ declare module "postgate:mail/authenticate@0.1.0" {
     | { tag: "failure" }
     /** It can't be told now, for instance because a database does not answer: 454. */
     | { tag: "temporary-failure" };
+  /** Who the client is; `mechanism` is the name of the SASL mechanism, such as `PLAIN`. */
   export function onAuthenticate(mechanism: string, credentials: Credentials): Authentication;
 }
 
@@ -115,12 +118,14 @@ declare module "postgate:mail/config@0.1.0" {
  */
 declare module "postgate:mail/connect@0.1.0" {
   export type Verdict = import("postgate:mail/types@0.1.0").Verdict;
+  /** Whether the client may speak to us. */
   export function onConnect(): Verdict;
 }
 
 /** DATA, or the first BDAT of a transaction, before any mail data. When nobody objects it is read. */
 declare module "postgate:mail/data@0.1.0" {
   export type Verdict = import("postgate:mail/types@0.1.0").Verdict;
+  /** Whether mail data may come. */
   export function onData(): Verdict;
 }
 
@@ -149,11 +154,13 @@ declare module "postgate:mail/deliver@0.1.0" {
 /** Looks names up. Grant: `dns`. */
 declare module "postgate:mail/dns@0.1.0" {
   export type ServiceError = import("postgate:mail/types@0.1.0").ServiceError;
+  /** Why the DNS has not answered with records. */
   export type DnsError =
     /** The service as such; `unavailable` where no server answers: temporary, `defer`. */
     | { tag: "service"; val: ServiceError }
     /** There is no such name (RFC 8020). */
     | { tag: "no-such-name" };
+  /** A record of type MX. */
   export interface MailExchange {
     preference: number;
     /** A name without the dot at its end; empty is the null MX (RFC 7505). */
@@ -294,6 +301,7 @@ declare module "postgate:mail/editor@0.1.0" {
 declare module "postgate:mail/expand@0.1.0" {
   export type DirectoryEntry = import("postgate:mail/types@0.1.0").DirectoryEntry;
   export type Reply = import("postgate:mail/types@0.1.0").Reply;
+  /** What a plugin answers to EXPN. */
   export type Expansion =
     | { tag: "next" }
     /** 250 with a line for each, 1 to 100. */
@@ -317,6 +325,7 @@ declare module "postgate:mail/fetch@0.1.0" {
     | { tag: "octets"; val: Uint8Array }
     /** The current message as it is, with the edits so far: streamed by the host, so that the plugin need not hold it. */
     | { tag: "message" };
+  /** An HTTP request. */
   export interface Request {
     /** `GET`, `POST` … */
     method: string;
@@ -328,12 +337,14 @@ declare module "postgate:mail/fetch@0.1.0" {
     /** For the whole exchange; none, or more than the operator allows, is what the operator allows. */
     timeoutMs?: number | undefined;
   }
+  /** The answer to one, whole. */
   export interface Response {
     status: number;
     /** Names in lower case, and values. */
     headers: [string, Uint8Array][];
     body: Uint8Array;
   }
+  /** Why there is no answer. */
   export type FetchError =
     /** The service as such: a host that is not allowed, too many requests at once, not a URL. */
     | { tag: "service"; val: ServiceError }
@@ -371,6 +382,7 @@ declare module "postgate:mail/hello@0.1.0" {
      */
     keywords: string[];
   }
+  /** Whether the client may go on under the name that it has given, and what more the reply to EHLO says. */
   export function onHello(): HelloAnswer;
 }
 
@@ -433,6 +445,7 @@ declare module "postgate:mail/key-value@0.1.0" {
  * dropped, and the log says how much.
  */
 declare module "postgate:mail/log@0.1.0" {
+  /** How much a line of the log matters; the operator chooses from which on lines are written. */
   export type Level =
     | "debug"
     | "info"
@@ -487,6 +500,7 @@ declare module "postgate:mail/mail-authentication@0.1.0" {
     | "none"
     | "quarantine"
     | "reject";
+  /** What DMARC (RFC 7489) says of the domain in the From field. */
   export interface DmarcResult {
     code: ResultCode;
     /** The domain of the From field. */
@@ -629,6 +643,7 @@ declare module "postgate:mail/mail@0.1.0" {
 
 /** Writes the current message into a Maildir. Grant: `maildir`, with the directory that holds the mailboxes. */
 declare module "postgate:mail/maildir@0.1.0" {
+  /** Why a message was not stored. */
   export type MaildirError =
     /** There is no message to be written at this hook. */
     | { tag: "not-now" }
@@ -656,6 +671,7 @@ declare module "postgate:mail/maildir@0.1.0" {
 /** The end of mail data, before the reply: the message can be read, and edited. When nobody objects it goes to delivery. */
 declare module "postgate:mail/message@0.1.0" {
   export type Reply = import("postgate:mail/types@0.1.0").Reply;
+  /** What a plugin says of a whole message. */
   export type MessageVerdict =
     /** No opinion, perhaps after edits: the next plugin is asked. */
     | { tag: "next" }
@@ -671,6 +687,7 @@ declare module "postgate:mail/message@0.1.0" {
     | { tag: "discard"; val: string }
     /** The client is told 250, and the message is kept for a person, under this label of 1 to 64 letters, digits and `-`. */
     | { tag: "quarantine"; val: string };
+  /** What becomes of the message; it is read and changed through `mail-data`, `parts` and `editor`. */
   export function onMessage(): MessageVerdict;
 }
 
@@ -722,6 +739,7 @@ declare module "postgate:mail/observe@0.1.0" {
     | "refused"
     /** The host is stopping. */
     | "shutdown";
+  /** What became of a message for one recipient. */
   export type Fate =
     | "delivered"
     | "failed"
@@ -735,6 +753,7 @@ declare module "postgate:mail/observe@0.1.0" {
     /** The plugin that took it, where one did. */
     plugin?: string | undefined;
   }
+  /** What has happened. */
   export type Event =
     /** The transaction was given up: RSET, a new EHLO, a refused message, a lost connection. */
     | { tag: "transaction-reset" }
@@ -742,6 +761,7 @@ declare module "postgate:mail/observe@0.1.0" {
     | { tag: "transaction-outcome"; val: RecipientFate[] }
     /** The session has ended. */
     | { tag: "session-end"; val: End };
+  /** Hears of it. */
   export function onEvent(event: Event): void;
 }
 
@@ -819,6 +839,7 @@ declare module "postgate:mail/parts@0.1.0" {
 
 /** Verifies passwords natively, outside the sandbox and its fuel. Grant: `passwords`. */
 declare module "postgate:mail/passwords@0.1.0" {
+  /** Why a password was not verified. */
   export type PasswordError =
     /**
      * Neither a hash in PHC string form of argon2id nor keys of SCRAM-SHA-256, or more memory or time than the host allows: what is
@@ -845,6 +866,7 @@ declare module "postgate:mail/recipient@0.1.0" {
   export type Verdict = import("postgate:mail/types@0.1.0").Verdict;
   export type Mailbox = import("postgate:mail/types@0.1.0").Mailbox;
   export type Parameter = import("postgate:mail/types@0.1.0").Parameter;
+  /** Whether mail for this recipient is taken. */
   export function onRecipient(recipient: Mailbox, parameters: Parameter[]): Verdict;
 }
 
@@ -1004,12 +1026,14 @@ declare module "postgate:mail/signing@0.1.0" {
  */
 declare module "postgate:mail/sqlite@0.1.0" {
   export type ServiceError = import("postgate:mail/types@0.1.0").ServiceError;
+  /** A value of SQLite's, as a parameter or in a row. */
   export type Value =
     | { tag: "null" }
     | { tag: "integer"; val: number }
     | { tag: "real"; val: number }
     | { tag: "text"; val: string }
     | { tag: "blob"; val: Uint8Array };
+  /** Why a statement was not run. */
   export type SqliteError =
     /** The service as such: not granted, out of a bound, the database locked for too long or damaged. */
     | { tag: "service"; val: ServiceError }
@@ -1019,6 +1043,7 @@ declare module "postgate:mail/sqlite@0.1.0" {
     | { tag: "statement"; val: string }
     /** The disk, or the size that the operator allows, is full. */
     | { tag: "full" };
+  /** The rows that a statement gives. */
   export interface Table {
     /** The names of the columns. */
     columns: string[];
@@ -1076,6 +1101,7 @@ declare module "postgate:mail/sqlite@0.1.0" {
 /** STARTTLS (RFC 3207), before the handshake. When nobody objects it begins. */
 declare module "postgate:mail/starttls@0.1.0" {
   export type Verdict = import("postgate:mail/types@0.1.0").Verdict;
+  /** Whether the handshake may begin. */
   export function onStarttls(): Verdict;
 }
 
@@ -1285,6 +1311,7 @@ declare module "postgate:mail/types@0.1.0" {
 declare module "postgate:mail/verify@0.1.0" {
   export type DirectoryEntry = import("postgate:mail/types@0.1.0").DirectoryEntry;
   export type Reply = import("postgate:mail/types@0.1.0").Reply;
+  /** What a plugin answers to VRFY. */
   export type Verification =
     | { tag: "next" }
     /** 250 with this mailbox. */

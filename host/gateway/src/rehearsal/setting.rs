@@ -258,7 +258,7 @@ fn absolute(path: &Path) -> Result<PathBuf, String> {
 }
 
 /// In the user's folder for such things; where there is none, in that for what is temporary, one for each user.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
     let folder =
         std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).filter(|folder| folder.is_absolute());

@@ -46,11 +46,12 @@ impl State {
     fn signer(&mut self, name: &str) -> Result<(Arc<Key>, Message), ServiceError> {
         let keys = self.facts.grants.signing.as_ref();
         let key = keys.and_then(|grant| grant.keys.get(name)).cloned();
-        let context = self.context.as_deref().filter(|context| context.hook == Hook::Message);
-        let message = context.and_then(|context| context.message.as_ref()).ok_or(ServiceError::NotNow)?;
         let shown: String = name.chars().take(MAX_SHOWN_CHARS).collect();
+        // Before anything else, so that a plugin can learn it when it looks at its configuration.
         let key =
             key.ok_or_else(|| ServiceError::Denied(format!("{shown:?} is not among the keys that were granted")))?;
+        let context = self.context.as_deref().filter(|context| context.hook == Hook::Message);
+        let message = context.and_then(|context| context.message.as_ref()).ok_or(ServiceError::NotNow)?;
         Ok((key, Message::clone(message)))
     }
 

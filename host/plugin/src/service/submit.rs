@@ -81,7 +81,8 @@ impl Host for State {
             Err(error) => return Ok(Err(error)),
         };
         let disk = self.facts.disk.clone();
-        let context = self.context()?;
+        // There is none while a plugin is asked about its configuration.
+        let Some(context) = self.context.as_deref() else { return Ok(Err(ServiceError::NotNow)) };
         let (Hook::Deliver, Some(message), Some(transaction)) = (context.hook, &context.message, &context.transaction)
         else {
             return Ok(Err(ServiceError::NotNow));
