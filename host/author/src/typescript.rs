@@ -166,10 +166,9 @@ impl Writer<'_> {
     fn type_name(&self, ty: &Type) -> String {
         match ty {
             Type::Bool => "boolean".to_owned(),
-            Type::U8 | Type::U16 | Type::U32 | Type::S8 | Type::S16 | Type::S32 | Type::F32 | Type::F64 => {
-                "number".to_owned()
-            }
-            Type::U64 | Type::S64 => "bigint".to_owned(),
+            // QuickJS has numbers of 64 bits as such, too, exact up to 2^53.
+            Type::U8 | Type::U16 | Type::U32 | Type::U64 => "number".to_owned(),
+            Type::S8 | Type::S16 | Type::S32 | Type::S64 | Type::F32 | Type::F64 => "number".to_owned(),
             Type::Char | Type::String => "string".to_owned(),
             Type::ErrorContext => "never".to_owned(),
             Type::Id(id) => match self.resolve.types.get(*id) {
@@ -308,7 +307,7 @@ declare module "a:b/two@1.0.0" {
   export type E = import("a:b/one@1.0.0").E;
   export type V =
     | { tag: "none" }
-    | { tag: "all"; val: [string, bigint][] };
+    | { tag: "all"; val: [string, number][] };
   function delete_(): boolean;
   export { delete_ as delete };
   /**

@@ -26,7 +26,7 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     check_exports(job)?;
     Step::new("node")
         .arg(compiler)
-        .args(["--wit", "wit", "--js", SOURCE, "--world", WORLD, "--sync", "--opt-size", "--stub-wasi", "--output"])
+        .args(["--wit", "wit", "--js", SOURCE, "--world", WORLD, "--sync", "--opt-size", "--output"])
         .arg("build/plugin.wasm")
         .run(job)?;
     read(&output)

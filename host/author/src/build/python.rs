@@ -30,7 +30,7 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     step().args(["--quiet", "bindings", BINDINGS]).run(job)?;
     let output = job.scratch()?.join("plugin.wasm");
     step()
-        .args(["componentize", "--stub-wasi", "plugin", "--python-path", ".", "--output"])
+        .args(["componentize", "plugin", "--python-path", ".", "--output"])
         .arg("build/plugin.wasm")
         // The traceback of the author's module is what matters, not that of the compiler.
         .env("RUST_BACKTRACE", "0")

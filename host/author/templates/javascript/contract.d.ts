@@ -83,7 +83,7 @@ declare module "postgate:mail/authenticate@0.1.0" {
 declare module "postgate:mail/chunk@0.1.0" {
   export type Verdict = import("postgate:mail/types@0.1.0").Verdict;
   /** `size` in octets; `last` closes the message. */
-  export function onChunk(size: bigint, last: boolean): Verdict;
+  export function onChunk(size: number, last: boolean): Verdict;
 }
 
 /** A verb that the host does not know. When nobody answers: 500 5.5.1. */
@@ -411,7 +411,7 @@ declare module "postgate:mail/key-value@0.1.0" {
    *
    * Throws an error with `payload`: `ServiceError`.
    */
-  export function increment(key: string, by: bigint, expiresAfter: number | undefined): bigint;
+  export function increment(key: string, by: number, expiresAfter: number | undefined): number;
   /**
    * Writes the entry if its value is the expected one (none: if there is no entry), and answers whether it did.
    *
@@ -590,13 +590,13 @@ declare module "postgate:mail/mail-data@0.1.0" {
    *
    * Throws an error with `payload`: `ContextError`.
    */
-  export function size(): bigint;
+  export function size(): number;
   /**
    * Where the body begins: behind the empty line; `size` where there is none.
    *
    * Throws an error with `payload`: `ContextError`.
    */
-  export function bodyOffset(): bigint;
+  export function bodyOffset(): number;
   /**
    * The fields of the header section, from the top.
    *
@@ -615,7 +615,7 @@ declare module "postgate:mail/mail-data@0.1.0" {
    *
    * Throws an error with `payload`: `ContextError`.
    */
-  export function read(offset: bigint, length: number): Uint8Array;
+  export function read(offset: number, length: number): Uint8Array;
 }
 
 /** MAIL FROM, a mail transaction begins. When nobody objects it does. */
@@ -689,7 +689,7 @@ declare module "postgate:mail/metrics@0.1.0" {
    *
    * Throws an error with `payload`: `ServiceError`.
    */
-  export function count(name: string, labels: [string, string][], by: bigint): void;
+  export function count(name: string, labels: [string, string][], by: number): void;
   /**
    * Sets a gauge.
    *
@@ -768,7 +768,7 @@ declare module "postgate:mail/parts@0.1.0" {
     /** Content-ID without its brackets. */
     contentId?: string | undefined;
     /** Octets when decoded; 0 for a multipart. */
-    size: bigint;
+    size: number;
   }
   /** A mailbox of a header field, with the name that stands before it. */
   export interface NamedAddress {
@@ -796,7 +796,7 @@ declare module "postgate:mail/parts@0.1.0" {
    *
    * Throws an error with `payload`: `PartError`.
    */
-  export function content(part: number, offset: bigint, length: number): Uint8Array;
+  export function content(part: number, offset: number, length: number): Uint8Array;
   /**
    * As `content`, of a text, converted from its charset; what can't be converted is U+FFFD.
    *
@@ -1006,7 +1006,7 @@ declare module "postgate:mail/sqlite@0.1.0" {
   export type ServiceError = import("postgate:mail/types@0.1.0").ServiceError;
   export type Value =
     | { tag: "null" }
-    | { tag: "integer"; val: bigint }
+    | { tag: "integer"; val: number }
     | { tag: "real"; val: number }
     | { tag: "text"; val: string }
     | { tag: "blob"; val: Uint8Array };
@@ -1031,9 +1031,9 @@ declare module "postgate:mail/sqlite@0.1.0" {
   /** What a statement that gives no rows has done. */
   export interface Effect {
     /** Rows inserted, changed or deleted. */
-    changes: bigint;
+    changes: number;
     /** The row id of the last row inserted on this connection. */
-    lastRow: bigint;
+    lastRow: number;
   }
   /**
    * Runs one statement, with values for its parameters `?`, `?1` and so on.
@@ -1171,7 +1171,7 @@ declare module "postgate:mail/transaction@0.1.0" {
    *
    * Throws an error with `payload`: `ContextError`.
    */
-  export function declaredSize(): bigint | undefined;
+  export function declaredSize(): number | undefined;
   /**
    * The verdicts given so far, oldest first.
    *

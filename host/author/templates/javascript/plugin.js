@@ -138,7 +138,7 @@ export const data = {
  */
 export const chunk = {
   onChunk(size, last) {
-    return size > 1_000_000n ? postgate.reject(552, "5.3.4", "send smaller chunks") : postgate.next;
+    return size > 1_000_000 ? postgate.reject(552, "5.3.4", "send smaller chunks") : postgate.next;
   },
 };
 
