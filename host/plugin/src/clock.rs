@@ -88,6 +88,9 @@ impl HostMonotonicClock for Clock {
     fn now(&self) -> u64 {
         let since = self.rehearsed_since.unwrap_or(UNIX_EPOCH);
         let elapsed = self.time().duration_since(since).unwrap_or_default();
-        u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+        // It does not begin with 0, which Go's run-time library takes for a clock that is broken.
+        u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX).saturating_add(MONOTONIC_BEGIN_NS)
     }
 }
+
+const MONOTONIC_BEGIN_NS: u64 = 1_000_000;
