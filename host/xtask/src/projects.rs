@@ -1,5 +1,6 @@
-//! A plugin of each language, as an author would make it: begun by `postgate new` with all hooks, and built by `postgate build`, with
-//! the pinned toolchains of [`crate::tools`]; again only when something that they are made of has changed.
+//! Plugins of each language, as an author would make them: begun by `postgate new` with all hooks, and built by `postgate build`, with
+//! the pinned toolchains of [`crate::tools`]; again only when something that they are made of has changed. One is as it was begun, and one has
+//! the sources of the conformance kit.
 
 use std::env;
 use std::ffi::OsString;
@@ -33,32 +34,50 @@ const LANGUAGES: &[Language] = &[
     Language { name: "zig", prepare: zig },
 ];
 
-/// Makes `<target>/projects/LANGUAGE/every-hook` and the component in it.
+/// Makes `<target>/projects/LANGUAGE/every-hook`, the same with `conformance`, and the components in them.
 pub(crate) fn build_projects(workspace: &Workspace, gateway: &Path) -> Result<()> {
-    let projects = workspace.target.join("projects");
     for language in LANGUAGES {
-        let ingredients = ingredients(workspace, language)?;
-        let folder = projects.join(language.name);
-        let stamp = folder.join("stamp");
-        let component = folder.join(NAME).join(format!("{NAME}.wasm"));
-        if component.exists() && fs::read_to_string(&stamp).is_ok_and(|before| before == ingredients) {
-            continue;
+        for name in [AS_BEGUN, CONFORMANCE] {
+            build_project(workspace, gateway, language, name)?;
         }
-        build(workspace, gateway, language, &folder)?;
-        fs::write(&stamp, &ingredients).with_context(|| format!("{} can't be written", stamp.display()))?;
     }
     Ok(())
 }
 
-fn build(workspace: &Workspace, gateway: &Path, language: &Language, folder: &Path) -> Result<()> {
-    let project = folder.join(NAME);
+/// The component of the conformance kit in a language.
+pub(crate) fn conformance(workspace: &Workspace, language: &str) -> PathBuf {
+    workspace.target.join("projects").join(language).join(CONFORMANCE).join(format!("{CONFORMANCE}.wasm"))
+}
+
+/// The languages by the names that `postgate new` has for them.
+pub(crate) fn languages() -> impl Iterator<Item = &'static str> {
+    LANGUAGES.iter().map(|language| language.name)
+}
+
+fn build_project(workspace: &Workspace, gateway: &Path, language: &Language, name: &str) -> Result<()> {
+    let ingredients = ingredients(workspace, language, name)?;
+    let folder = workspace.target.join("projects").join(language.name);
+    let stamp = folder.join(format!("stamp-{name}"));
+    let component = folder.join(name).join(format!("{name}.wasm"));
+    if component.exists() && fs::read_to_string(&stamp).is_ok_and(|before| before == ingredients) {
+        return Ok(());
+    }
+    build(workspace, gateway, language, name, &folder)?;
+    fs::write(&stamp, &ingredients).with_context(|| format!("{} can't be written", stamp.display()))
+}
+
+fn build(workspace: &Workspace, gateway: &Path, language: &Language, name: &str, folder: &Path) -> Result<()> {
+    let project = folder.join(name);
     if project.exists() {
         fs::remove_dir_all(&project).with_context(|| format!("{} can't be removed", project.display()))?;
     }
     fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
     let what = format!("beginning a plugin with all hooks in {}", language.name);
-    let begin = Step::new(&what, gateway).args(["new", NAME, "--hooks", "all", "--lang", language.name]);
+    let begin = Step::new(&what, gateway).args(["new", name, "--hooks", "all", "--lang", language.name]);
     begin.directory(folder).quiet().run()?;
+    if name == CONFORMANCE {
+        drop_over(workspace, language, &project)?;
+    }
     let before = (language.prepare)(workspace, &project)?;
     let path = env::var_os("PATH").unwrap_or_default();
     let path: OsString = env::join_paths(before.into_iter().chain(env::split_paths(&path)))?;
@@ -70,6 +89,22 @@ fn build(workspace: &Workspace, gateway: &Path, language: &Language, folder: &Pa
         .env("CARGO_TARGET_DIR", &folder.join("target").to_string_lossy())
         .quiet()
         .run()
+}
+
+/// Puts the sources of the conformance kit over those that the project has begun with.
+fn drop_over(workspace: &Workspace, language: &Language, project: &Path) -> Result<()> {
+    let mut files = Vec::new();
+    list(&workspace.root.join(KIT).join(language.name), &mut files)?;
+    let sources = if language.name == "rust" { project.join("src") } else { project.to_owned() };
+    let mut copies: Vec<(PathBuf, PathBuf)> =
+        files.into_iter().filter_map(|file| Some((file.clone(), sources.join(file.file_name()?)))).collect();
+    if project.join("wit").is_dir() {
+        copies.push((workspace.root.join(KIT).join("world.wit"), project.join("wit/world.wit")));
+    }
+    for (from, to) in copies {
+        fs::copy(&from, &to).with_context(|| format!("{} can't be copied to {}", from.display(), to.display()))?;
+    }
+    Ok(())
 }
 
 /// The crates of the workspace's lock file are there already.
@@ -106,7 +141,7 @@ fn zig(workspace: &Workspace, _project: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// A digest of the templates of a language, the recipes, the contract, the SDK and the toolchains.
-fn ingredients(workspace: &Workspace, language: &Language) -> Result<String> {
+fn ingredients(workspace: &Workspace, language: &Language, name: &str) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     include_str!("projects.rs").hash(&mut hasher);
     include_str!("tools.rs").hash(&mut hasher);
@@ -118,6 +153,10 @@ fn ingredients(workspace: &Workspace, language: &Language) -> Result<String> {
     if language.name == "rust" {
         list(&workspace.root.join("plugins/sdk"), &mut files)?;
     }
+    if name == CONFORMANCE {
+        list(&workspace.root.join(KIT).join(language.name), &mut files)?;
+        files.push(workspace.root.join(KIT).join("world.wit"));
+    }
     files.sort();
     for file in files {
         file.strip_prefix(&workspace.root).unwrap_or(&file).hash(&mut hasher);
@@ -126,5 +165,8 @@ fn ingredients(workspace: &Workspace, language: &Language) -> Result<String> {
     Ok(format!("{:016x}\n", hasher.finish()))
 }
 
-/// What the plugins are called.
-const NAME: &str = "every-hook";
+/// The plugin that is as it was begun.
+const AS_BEGUN: &str = "every-hook";
+/// The one of the conformance kit.
+const CONFORMANCE: &str = "conformance";
+const KIT: &str = "tests/conformance";
