@@ -32,12 +32,7 @@ struct Played {
     text: String,
 }
 
-const fn language(
-    name: &'static str,
-    title: &'static str,
-    toolchain: &'static str,
-    built: &'static str,
-) -> Language {
+const fn language(name: &'static str, title: &'static str, toolchain: &'static str, built: &'static str) -> Language {
     Language { name, title, toolchain, built, played: OnceLock::new() }
 }
 
