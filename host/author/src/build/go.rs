@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn the_run_time_is_amended() {
         let amended = without_collection(include_str!("../../third-party/go-pkg/wit/runtime/runtime.go")).unwrap();
-        assert!(amended.contains("procPin()\n\t\tpointer := allocatePinned("), "{amended}");
+        assert!(amended.contains("procPin()\npointer := allocatePinned("), "{amended}");
         assert!(without_collection("package runtime\n").is_err());
     }
 
