@@ -11,6 +11,7 @@ mod authentication;
 mod author;
 mod clients;
 mod conduct;
+mod conformance;
 mod contract;
 mod delivery;
 mod dialogues;

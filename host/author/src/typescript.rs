@@ -166,11 +166,9 @@ impl Writer<'_> {
     fn type_name(&self, ty: &Type) -> String {
         match ty {
             Type::Bool => "boolean".to_owned(),
-            Type::U8 | Type::U16 | Type::U32 | Type::S8 | Type::S16 | Type::S32 | Type::F32 | Type::F64 => {
-                "number".to_owned()
-            }
-            // componentize-qjs gives a number, and traps on a bigint.
-            Type::U64 | Type::S64 => "number".to_owned(),
+            // QuickJS has numbers of 64 bits as such, too, exact up to 2^53.
+            Type::U8 | Type::U16 | Type::U32 | Type::U64 => "number".to_owned(),
+            Type::S8 | Type::S16 | Type::S32 | Type::S64 | Type::F32 | Type::F64 => "number".to_owned(),
             Type::Char | Type::String => "string".to_owned(),
             Type::ErrorContext => "never".to_owned(),
             Type::Id(id) => match self.resolve.types.get(*id) {

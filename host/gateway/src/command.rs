@@ -7,6 +7,7 @@
 
 mod build;
 mod check;
+mod conformance;
 mod dkim_record;
 mod explain;
 mod inspect;

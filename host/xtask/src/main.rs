@@ -5,6 +5,7 @@
 
 mod components;
 mod guests;
+mod languages;
 mod lint;
 mod peers;
 mod projects;
@@ -123,6 +124,10 @@ fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         Some((which, rest)) if which == "delivery" => peers::delivery(workspace, number(rest, "--messages", MESSAGES)?),
         Some((which, rest)) if which == "idle" => peers::idle(workspace, number(rest, "--connections", CONNECTIONS)?),
         Some((which, rest)) if which == "message" => peers::message(workspace, number(rest, "--turns", MESSAGE_TURNS)?),
+        Some((which, rest)) if which == "languages" => {
+            let gateway = build_gateway(workspace, Profile::Release)?;
+            languages::languages(workspace, &gateway, number(rest, "--calls", CALLS)?)
+        }
         Some((which, rest)) if which == "tls" => peers::tls::tls(workspace, number(rest, "--turns", TURNS)?),
         Some((unknown, _)) => bail!("no measurement `{unknown}`\n\n{USAGE}"),
         None => {
@@ -207,6 +212,8 @@ const CONNECTIONS: u32 = 10_000;
 const MESSAGE_TURNS: u32 = 10;
 /// Of `bench delivery`.
 const MESSAGES: u32 = 100_000;
+/// Of `bench languages`.
+const CALLS: u32 = 1000;
 const NUMBER_MAX: u32 = 10_000_000;
 
 const USAGE: &str = "\
@@ -216,7 +223,7 @@ usage: cargo xtask COMMAND
                                 the arguments are those of `postgate run`, such as --set key=value
   build [--release]             builds gateway and plugins
   test [ARGUMENTS]              fetches what the tests need, and passes the arguments to `cargo test --workspace`
-  projects                      builds a plugin with all hooks in each language, by `postgate new` and `postgate build`
+  projects                      builds plugins with all hooks in each language, by `postgate new` and `postgate build`
   wit                           makes the contract one file, as registries hold it
   bench                         all of these:
   bench core [ARGUMENTS]        measures the protocol; the arguments are those of `cargo bench`
@@ -225,6 +232,7 @@ usage: cargo xtask COMMAND
   bench idle [--connections N]  measures what 10,000 connections cost in memory while they are silent
   bench tls [--turns N]         measures TLS handshakes beside those of a server that does nothing else
   bench message [--turns N]     measures a message of 25 MB that three plugins read
+  bench languages [--calls N]   measures a plugin in each language: compiling, first call, further calls, memory; not among all of these
   bench delivery [--messages N] delivers 100,000 messages into a Maildir, and counts them
   scan                          runs testssl.sh against the gateway, with STARTTLS and with implicit TLS; takes minutes
   lint [--fast]                 format, clippy, cargo-deny; without --fast the documentation too";

@@ -45,7 +45,19 @@ fn write_bindings(job: &Job<'_>) -> Result<(), BuildError> {
     for (file, text) in RUN_TIME {
         bindings.add(&format!("go-pkg/{file}"), *text);
     }
+    bindings.amend(|path| path == "go-pkg/wit/runtime/runtime.go", without_collection)?;
     bindings.write(&job.project.folder)
+}
+
+/// Keeps Go's garbage collector out of `cabi_realloc`, by which the host hands over what it answers, and where nothing of the host may be called:
+/// the collector reads clocks and polls timers, of which the adapter hides the monotonic clock alone
+/// (<https://github.com/bytecodealliance/wasmtime/issues/14318>). On a pinned processor a collection neither begins nor goes on; it does in the
+/// calls of generated code, which allocate before they call the host.
+fn without_collection(run_time: &str) -> Result<String, BuildError> {
+    let amended = AMENDMENTS.iter().try_fold(run_time.to_owned(), |text, (before, after)| {
+        (text.matches(before).count() == 1).then(|| text.replacen(before, after, 1))
+    });
+    amended.ok_or_else(|| BuildError::Bindings("the run-time library of generated Go is another".to_owned()))
 }
 
 /// Makes a variable of the function that stands for a hook, so that the author's own package can give it its value.
@@ -99,6 +111,40 @@ const LAYER: &[(&str, &str, &str)] = &[
     ("config", "postgate/config.go", include_str!("../../templates/go/config.go")),
 ];
 
+/// What stands in the run-time library, once, and what shall stand there.
+const AMENDMENTS: &[(&str, &str)] = &[
+    (
+        "	pointer := allocateRaw(size, align)\n	pinner.Pin(pointer)\n	return pointer\n}\n",
+        "	if unseen > 1<<20 {\n\
+		// What the host has allocated is in the hands of Go, and this is so large that the collector looks whether its time has come.\n\
+		unseen = 0\n\
+		Unpin()\n\
+		seen = make([]byte, 1<<16)\n\
+	}\n\
+	return allocatePinned(pinner, size, align)\n\
+}\n\n\
+func allocatePinned(pinner *runtime.Pinner, size, align uintptr) unsafe.Pointer {\n\
+	pointer := allocateRaw(size, align)\n\
+	pinner.Pin(pointer)\n\
+	return pointer\n\
+}\n\n\
+// What the host has allocated while the collector could not look.\n\
+var unseen uintptr\n\
+var seen []byte\n\n\
+//go:linkname procPin runtime.procPin\n\
+func procPin() int\n\n\
+//go:linkname procUnpin runtime.procUnpin\n\
+func procUnpin()\n",
+    ),
+    (
+        "		pointer := Allocate(&pinner, newSize, align)\n",
+        "		procPin()\n\
+		pointer := allocatePinned(&pinner, newSize, align)\n\
+		procUnpin()\n\
+		unseen += newSize\n",
+    ),
+];
+
 macro_rules! run_time {
     ($($path:literal),* $(,)?) => {
         &[$(($path, include_str!(concat!("../../third-party/go-pkg/", $path)))),*]
@@ -130,6 +176,13 @@ mod tests {
     fn the_run_time_is_of_the_version_that_the_generator_wants() {
         let manifest = include_str!("../../templates/go/go.mod");
         assert!(manifest.contains(&format!("require {}\n", wit_bindgen_go::remote_pkg_version())), "{manifest}");
+    }
+
+    #[test]
+    fn the_run_time_is_amended() {
+        let amended = without_collection(include_str!("../../third-party/go-pkg/wit/runtime/runtime.go")).unwrap();
+        assert!(amended.contains("procPin()\npointer := allocatePinned("), "{amended}");
+        assert!(without_collection("package runtime\n").is_err());
     }
 
     #[test]

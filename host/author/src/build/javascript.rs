@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{BuildError, Information, Job, read, write};
+use super::{BuildError, Job, read, write};
 use crate::hooks::HOOKS;
 use crate::tool::{Missing, Step, on_path};
 use crate::typescript;
@@ -26,13 +26,7 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     check_exports(job)?;
     Step::new("node")
         .arg(compiler)
-        .args(["--wit", "wit", "--js", SOURCE, "--world", WORLD, "--sync", "--opt-size"])
-        .args(match job.information {
-            Information::Names => &["--stub-wasi"][..],
-            // What QuickJS says of an exception goes to standard error, which is WASI's.
-            Information::Lines => &[],
-        })
-        .arg("--output")
+        .args(["--wit", "wit", "--js", SOURCE, "--world", WORLD, "--sync", "--opt-size", "--output"])
         .arg("build/plugin.wasm")
         .run(job)?;
     read(&output)

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::{BuildError, Information, Job, read};
+use super::{BuildError, Job, read};
 use crate::tool::{Missing, Step, is_program, on_path};
 use crate::world::WORLD;
 
@@ -30,13 +30,7 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     step().args(["--quiet", "bindings", BINDINGS]).run(job)?;
     let output = job.scratch()?.join("plugin.wasm");
     step()
-        .arg("componentize")
-        .args(match job.information {
-            Information::Names => &["--stub-wasi"][..],
-            // What Python says of an exception goes to standard error, which is WASI's.
-            Information::Lines => &[],
-        })
-        .args(["plugin", "--python-path", ".", "--output"])
+        .args(["componentize", "plugin", "--python-path", ".", "--output"])
         .arg("build/plugin.wasm")
         // The traceback of the author's module is what matters, not that of the compiler.
         .env("RUST_BACKTRACE", "0")

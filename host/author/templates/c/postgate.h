@@ -82,7 +82,8 @@ static inline wit_string_t pg_mailbox(const types_mailbox_t *mailbox)
 
 // ---- Replies and verdicts ----
 
-// `enhanced` is an enhanced status code such as "5.1.1", or NULL for the general one. The text is taken over: it is the host's then.
+// `enhanced` is an enhanced status code such as "5.1.1", or NULL for the general one. Each line of the text is a line of the reply, and
+// an empty text stands for one of the host's. The text is taken over.
 static inline types_reply_t pg_reply_of(uint16_t code, const char *enhanced, wit_string_t text)
 {
     types_reply_t reply = { .code = code };
@@ -93,9 +94,20 @@ static inline types_reply_t pg_reply_of(uint16_t code, const char *enhanced, wit
         reply.enhanced.val.subject = (uint16_t)strtoul(*rest ? rest + 1 : rest, &rest, 10);
         reply.enhanced.val.detail = (uint16_t)strtoul(*rest ? rest + 1 : rest, &rest, 10);
     }
-    reply.text.ptr = malloc(sizeof(wit_string_t));
-    reply.text.ptr[0] = text;
-    reply.text.len = 1;
+    size_t lines = text.len > 0;
+    for (size_t i = 0; i < text.len; i++) {
+        lines += text.ptr[i] == '\n';
+    }
+    reply.text.ptr = malloc(lines * sizeof(wit_string_t));
+    for (size_t from = 0; reply.text.len < lines; reply.text.len++) {
+        size_t to = from;
+        while (to < text.len && text.ptr[to] != '\n') {
+            to++;
+        }
+        wit_string_dup_n(&reply.text.ptr[reply.text.len], (char *)text.ptr + from, to - from);
+        from = to + 1;
+    }
+    wit_string_free(&text);
     return reply;
 }
 

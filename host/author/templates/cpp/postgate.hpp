@@ -3,6 +3,7 @@
 // `hooks::recipient::OnRecipient` and its like are the functions to be written; `pg::session::Remote()` and its like are the calls.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <concepts>
 #include <cstdint>
@@ -76,10 +77,17 @@ inline std::optional<EnhancedStatus> enhanced_status(std::string_view text)
     return EnhancedStatus { static_cast<uint8_t>(numbers[0]), numbers[1], numbers[2] };
 }
 
-// reply(550, "5.1.1", "no such user"); "" is the general enhanced status code.
-inline Reply reply(uint16_t code, std::string_view enhanced, std::string_view line)
+// reply(550, "5.1.1", "no such user"); "" is the general enhanced status code. Each line of the text is a line of the reply, and an empty text stands for one of
+// the host's.
+inline Reply reply(uint16_t code, std::string_view enhanced, std::string_view words)
 {
-    return { code, enhanced_status(enhanced), vector<wit::string>(text(line)) };
+    auto lines = wit::vector<wit::string>::allocate(words.empty() ? 0 : 1 + std::ranges::count(words, '\n'));
+    for (size_t n = 0; n < lines.size(); n++) {
+        auto line = words.substr(0, words.find('\n'));
+        lines.initialize(n, text(line));
+        words.remove_prefix(std::min(words.size(), line.size() + 1));
+    }
+    return { code, enhanced_status(enhanced), std::move(lines) };
 }
 
 // ---- Answers ----

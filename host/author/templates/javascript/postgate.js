@@ -25,13 +25,13 @@ export const temporaryFailure = /** @type {const} */ ({ tag: "temporary-failure"
 /**
  * A reply; each line of the text is a line of the reply.
  * @param {number} code such as 550
- * @param {string} enhanced such as "5.1.1"
+ * @param {string} enhanced such as "5.1.1"; "" is the general one
  * @param {string} text
  * @returns {Reply}
  */
 export function reply(code, enhanced, text) {
   const [klass, subject, detail] = enhanced.split(".").map(Number);
-  return { code, enhanced: { class: klass, subject, detail }, text: text.split("\n") };
+  return { code, enhanced: enhanced ? { class: klass, subject, detail } : undefined, text: text ? text.split("\n") : [] };
 }
 
 /**
@@ -181,6 +181,25 @@ export const log = {
  */
 function write(level, message, fields = {}) {
   logService.write(level, message, Object.entries(fields).map(([name, value]) => [name, String(value)]));
+}
+
+// QuickJS has no console of its own.
+Object.assign(globalThis, {
+  console: {
+    debug: spoken("debug"),
+    log: spoken("info"),
+    info: spoken("info"),
+    warn: spoken("warn"),
+    error: spoken("error"),
+  },
+});
+
+/**
+ * @param {"debug" | "info" | "warn" | "error"} level
+ * @returns {(...words: unknown[]) => void}
+ */
+function spoken(level) {
+  return (...words) => write(level, words.map(String).join(" "));
 }
 
 /**

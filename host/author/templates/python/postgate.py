@@ -39,9 +39,10 @@ ACCEPT: Verdict = Verdict_Accept()
 
 
 def reply(code: int, enhanced: str, text: str) -> Reply:
-    """A reply such as `reply(550, "5.1.1", "no such user")`; each line of the text is a line of the reply."""
-    class_, subject, detail = (int(number) for number in enhanced.split("."))
-    return Reply(code, EnhancedStatus(class_, subject, detail), text.splitlines())
+    """A reply such as `reply(550, "5.1.1", "no such user")`; each line of the text is a line of the reply, and no enhanced status
+    code (`""`) stands for the general one."""
+    status = EnhancedStatus(*(int(number) for number in enhanced.split("."))) if enhanced else None
+    return Reply(code, status, text.splitlines())
 
 
 def reject(code: int, enhanced: str, text: str) -> Verdict:

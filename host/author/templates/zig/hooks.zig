@@ -25,10 +25,19 @@ fn strings(from: []const []const u8) c.wit_list_string_t {
     return .{ .ptr = memory, .len = from.len };
 }
 
+/// Each line of a text; none of an empty one.
+fn lines(text: []const u8) c.wit_list_string_t {
+    if (text.len == 0) return strings(&.{});
+    const all = postgate.allocator.alloc([]const u8, std.mem.count(u8, text, "\n") + 1) catch @panic("out of memory");
+    var rest = std.mem.splitScalar(u8, text, '\n');
+    for (all) |*line| line.* = rest.next() orelse "";
+    return strings(all);
+}
+
 fn reply(from: postgate.Reply) c.types_reply_t {
     var result: c.types_reply_t = std.mem.zeroes(c.types_reply_t);
     result.code = from.code;
-    result.text = strings(&.{from.text});
+    result.text = lines(from.text);
     if (from.enhanced.len > 0) {
         var numbers = std.mem.splitScalar(u8, from.enhanced, '.');
         result.enhanced.is_some = true;

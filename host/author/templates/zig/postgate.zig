@@ -65,7 +65,8 @@ pub const Event = union(enum) {
 
 // ---- What hooks answer ----
 
-/// A reply to the client. `enhanced` is an enhanced status code such as "5.1.1", or "" for the general one.
+/// A reply to the client. `enhanced` is an enhanced status code such as "5.1.1", or "" for the general one; each line of the text is a line
+/// of the reply, and an empty text stands for one of the host's.
 pub const Reply = struct {
     code: u16,
     enhanced: []const u8 = "",

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
-use super::{Exit, Failure, Format, format, inspect};
+use super::{Exit, Failure, Format, conformance, format, inspect};
 use crate::rehearsal::report::{self, Detail, Summary};
 use crate::rehearsal::script::{Script, in_folder};
 use crate::rehearsal::setting::Setting;
@@ -37,6 +37,9 @@ pub(super) struct Test {
     /// Plays again whenever a component, the configuration or a dialogue has changed, until Ctrl-C
     #[arg(long)]
     watch: bool,
+    /// Plays the conformance suite with a component that does what tests/conformance/plugin.md says, in whatever language it is
+    #[arg(long, conflicts_with_all = ["config", "listener"])]
+    conformance: bool,
     /// Shows the calls of plugins also where all went well
     #[arg(long)]
     verbose: bool,
@@ -95,8 +98,10 @@ fn tell(failure: &Failure) -> Result<(), Failure> {
 
 /// Plays everything, and tells it as it goes.
 fn run(arguments: &Test, plan: &Plan) -> Result<(), Failure> {
-    let (scripts, wrong): (Vec<_>, Vec<_>) =
-        plan.dialogues.iter().map(|path| Script::load(path)).partition(Result::is_ok);
+    let suite = conformance::SUITE.iter().filter(|_| arguments.conformance);
+    let suite = suite.map(|(name, text)| Script::read(Path::new(name), text));
+    let dialogues = plan.dialogues.iter().map(|path| Script::load(path));
+    let (scripts, wrong): (Vec<_>, Vec<_>) = suite.chain(dialogues).partition(Result::is_ok);
     let wrong: Vec<String> = wrong.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
     if !wrong.is_empty() {
         return Err(Failure::new(Exit::Data, wrong.join("\n")));
@@ -141,6 +146,9 @@ fn plan(arguments: &Test) -> Result<Plan, Failure> {
         let anatomy = postgate_plugin::anatomy(component);
         anatomy.and_then(|anatomy| postgate_plugin::hooks(&anatomy)).map_err(|error| inspect::failure(&error))?;
     }
+    if arguments.conformance {
+        return conformance_plan(component, &paths);
+    }
     let here = Path::new(CONFIG);
     let (setting, folder) = match (&arguments.config, component) {
         (Some(file), component) => {
@@ -161,6 +169,17 @@ fn plan(arguments: &Test) -> Result<Plan, Failure> {
         }
     };
     Ok(Plan { setting, dialogues: dialogues(&paths, &folder.join("tests"))? })
+}
+
+/// The suite alone, whose dialogues know the plugin by a name of their own.
+fn conformance_plan(component: Option<PathBuf>, paths: &[&PathBuf]) -> Result<Plan, Failure> {
+    match (component, paths) {
+        (Some(component), []) => {
+            let setting = Setting::of_component_named(component, conformance::NAME);
+            Ok(Plan { setting, dialogues: Vec::new() })
+        }
+        _ => Err(Failure::new(Exit::Usage, "--conformance is played with one PLUGIN.wasm, and brings its dialogues")),
+    }
 }
 
 /// The dialogues that are named, and those in folders; without any those in the folder for them.

@@ -26,8 +26,8 @@ pub(crate) struct Setting {
 enum Base {
     /// A file of the operator's; perhaps with another component in place of one of it.
     File { path: PathBuf, component: Option<PathBuf> },
-    /// One that is made for this component.
-    Made { component: PathBuf },
+    /// One that is made for this component, which has this name in it.
+    Made { component: PathBuf, name: String },
 }
 
 impl Setting {
@@ -38,13 +38,21 @@ impl Setting {
 
     /// A configuration for one plugin.
     pub(crate) fn of_component(component: PathBuf) -> Self {
-        Self { base: Base::Made { component }, listener: None, cache: cache() }
+        let name: String = component.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Self::of_component_named(component, &name)
+    }
+
+    /// A configuration for one plugin of that name.
+    pub(crate) fn of_component_named(component: PathBuf, name: &str) -> Self {
+        let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+        let name = name.chars().map(|character| if is_part(character) { character } else { '-' }).collect();
+        Self { base: Base::Made { component, name }, listener: None, cache: cache() }
     }
 
     /// The files that it depends on, the configuration's and the components'.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         match &self.base {
-            Base::Made { component } => vec![component.clone()],
+            Base::Made { component, .. } => vec![component.clone()],
             Base::File { path, component } => {
                 let config = Config::load(path, &[]).ok();
                 let plugins = config.iter().flat_map(|config| config.plugins.values());
@@ -57,7 +65,9 @@ impl Setting {
     /// The configuration for a dialogue; what is kept is kept in the folder.
     pub(super) fn config(&self, script: &Script, folder: &Path) -> Result<Config, String> {
         let (path, text, component) = match &self.base {
-            Base::Made { component } => (PathBuf::from("made/postgate.toml"), made(component, script)?, None),
+            Base::Made { component, name } => {
+                (PathBuf::from("made/postgate.toml"), made(component, name, script)?, None)
+            }
             Base::File { path, component } => {
                 let text =
                     fs::read_to_string(path).map_err(|error| format!("{}: can't be read: {error}", path.display()))?;
@@ -184,10 +194,7 @@ fn without_world(config: &mut Config, listener: &str, folder: &Path) {
 }
 
 /// A configuration for one plugin: it is granted what it imports, as far as the dialogue says with what.
-fn made(component: &Path, script: &Script) -> Result<String, String> {
-    let name: String = component.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
-    let name: String = name.chars().map(|character| if is_part(character) { character } else { '-' }).collect();
+fn made(component: &Path, name: &str, script: &Script) -> Result<String, String> {
     let anatomy = postgate_plugin::anatomy(component).map_err(|error| crate::site::chained(&error))?;
     let mut grants = BTreeMap::new();
     for import in &anatomy.imports {
