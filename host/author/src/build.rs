@@ -82,8 +82,7 @@ pub enum Information {
     /// The names of functions.
     #[default]
     Names,
-    /// Those, and source files with their lines; or what the language's own run-time library says of an exception. For the author: such a
-    /// component is larger, or asks for more of WASI.
+    /// Those, and source files with their lines, in the languages that don't always have them. For the author: such a component is larger.
     Lines,
 }
 
