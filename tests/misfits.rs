@@ -38,6 +38,9 @@ const FILES: &[(&str, Octets)] = &[
         octets[8] = 0xff;
         octets
     }),
+    ("has too many parts", || [&b"\0asm\x0d\0\x01\0"[..], &b"\x04\x08\0asm\x0d\0\x01\0".repeat(1001)].concat()),
+    ("has too many imports", || with_names(10, b"\0\x01a\x05\0")),
+    ("has too many exports", || with_names(11, b"\0\x01a\x05\0\0")),
     ("is a text", || b"#!/bin/sh\nexit 0\n".to_vec()),
     ("is WAT", || b";; the smallest\n(component)\n".to_vec()),
     ("is compressed", || b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0".to_vec()),
@@ -168,6 +171,13 @@ fn with_language(octets: &[u8], language: &str) -> Vec<u8> {
     let named = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
     let producers = [named("producers"), vec![1], named("language"), vec![1], named(language), named("")].concat();
     [octets, &[0, producers.len() as u8], &producers].concat()
+}
+
+/// A component with a section of that number that names 10,001 times the same.
+fn with_names(section: u8, name: &[u8]) -> Vec<u8> {
+    let number = |n: usize| [n as u8 | 0x80, (n >> 7) as u8 | 0x80, (n >> 14) as u8];
+    let (count, names) = (number(10_001), name.repeat(10_001));
+    [&b"\0asm\x0d\0\x01\0"[..], &[section], &number(count.len() + names.len()), &count, &names].concat()
 }
 
 /// A contract of the same name that says something else.

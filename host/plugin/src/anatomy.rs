@@ -140,7 +140,11 @@ impl Anatomy {
                 Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                     inside.module = Some(CoreModule::default());
                 }
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                    depth += 1;
+                    inside.parts += 1;
+                    bounded(inside.parts, MAX_PARTS, "modules and components")?;
+                }
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ImportSection(section) => {
                     if let Some(module) = &mut inside.module {
@@ -149,11 +153,13 @@ impl Anatomy {
                 }
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
+                        bounded(self.imports.len() + 1, MAX_NAMES, "imports")?;
                         self.imports.push(import.map_err(wrong)?.name.name.to_owned());
                     }
                 }
                 Payload::ComponentExportSection(section) if depth == 0 => {
                     for export in section {
+                        bounded(self.exports.len() + 1, MAX_NAMES, "exports")?;
                         let export = export.map_err(wrong)?;
                         inside.exported_types += usize::from(export.kind == ComponentExternalKind::Type);
                         self.exports.push(export.name.name.to_owned());
@@ -190,14 +196,15 @@ impl Anatomy {
 
     /// The tools are hearsay: a section that can't be read is left out.
     fn add_producers(&mut self, producers: wasmparser::ProducersSectionReader<'_>) {
+        let short = |text: &str| text.chars().take(MAX_PRODUCER_CHARS).collect::<String>();
         for field in producers.into_iter().flatten() {
             for value in field.values.into_iter().flatten() {
-                let producer = Producer {
-                    field: field.name.to_owned(),
-                    name: value.name.to_owned(),
-                    version: value.version.to_owned(),
-                };
-                if !self.producers.contains(&producer) && self.producers.len() < MAX_PRODUCERS {
+                if self.producers.len() >= MAX_PRODUCERS {
+                    return;
+                }
+                let producer =
+                    Producer { field: short(field.name), name: short(value.name), version: short(value.version) };
+                if !self.producers.contains(&producer) {
                     self.producers.push(producer);
                 }
             }
@@ -211,8 +218,14 @@ struct Inside {
     /// The file is no component but this.
     module: Option<CoreModule>,
     is_asynchronous: bool,
+    /// Modules and components in it, at every depth.
+    parts: usize,
     /// Exports that are types: a package of WIT has nothing else.
     exported_types: usize,
+}
+
+fn bounded(found: usize, limit: usize, what: &'static str) -> Result<(), AnatomyError> {
+    if found > limit { Err(AnatomyError::TooMany { what, limit }) } else { Ok(()) }
 }
 
 /// The octets of a file. It is not opened if it is of another kind, and never waited for: nobody may write into a pipe.
@@ -238,6 +251,13 @@ fn octets(path: &Path) -> io::Result<Result<Vec<u8>, AnatomyError>> {
 /// Octets of a component: a Python guest has 18 MB.
 const MAX_COMPONENT_BYTES: usize = 256 << 20;
 const MAX_PRODUCERS: usize = 32;
+/// Of each of its words.
+const MAX_PRODUCER_CHARS: usize = 200;
+/// Modules and components in a component: a Python guest has 40. The engine takes memory and time by their square, 13 GB for
+/// 20,000 of them that are empty, which are a file of 240 kB.
+const MAX_PARTS: usize = 1000;
+/// Imports, and exports.
+const MAX_NAMES: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -249,6 +269,22 @@ mod tests {
         assert!(empty.imports.is_empty() && empty.exports.is_empty());
         assert_eq!(empty.sha256.to_string().len(), 64);
         assert_eq!(empty.size, 8);
+    }
+
+    #[test]
+    fn producers_are_bounded() {
+        let number = |n: usize| vec![(n & 0x7f) as u8 | 0x80, (n >> 7) as u8 | 0x80, (n >> 14) as u8];
+        let named = |text: &str| [number(text.len()), text.as_bytes().to_vec()].concat();
+        let of = |values: &[String]| {
+            let listed: Vec<u8> = values.iter().flat_map(|value| [named(value), named("1")].concat()).collect();
+            let section = [named("producers"), vec![1], named("language"), number(values.len()), listed].concat();
+            let octets = [b"\0asm\x0d\0\x01\0\0".to_vec(), number(section.len()), section].concat();
+            Anatomy::of(&octets).unwrap().producers
+        };
+        let many = of(&(0..1000).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert_eq!((many.len(), many[0].name.as_str()), (MAX_PRODUCERS, "0"));
+        let long = of(&["x".repeat(100_000)]);
+        assert_eq!(long[0].name.len(), MAX_PRODUCER_CHARS);
     }
 
     #[test]

@@ -31,9 +31,14 @@ impl Clock {
         let now = move || {
             // Also for threads that are none of the runtime's.
             let _entered = runtime.enter();
-            begin + since.elapsed()
+            begin.checked_add(since.elapsed()).unwrap_or(begin).min(Self::last())
         };
         Self { now: Arc::new(now), rehearsed_since: Some(begin) }
+    }
+
+    /// Where a rehearsal's time stands still: dates of more than four digits can't be written, and some are still added to.
+    pub fn last() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(LAST_S)
     }
 
     /// The time of day.
@@ -97,5 +102,22 @@ impl HostMonotonicClock for Clock {
     }
 }
 
+/// 9999-01-01T00:00:00Z.
+const LAST_S: u64 = 253_370_764_800;
+
 /// What the clock that only goes up shows at the beginning of a rehearsal: Go's run-time library stops where it shows nothing.
 const REHEARSED_UPTIME: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_rehearsal_has_an_end() {
+        let late = Clock::rehearsed(Clock::last());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(late.time(), Clock::last());
+        let usual = Clock::rehearsed(UNIX_EPOCH);
+        assert!(usual.time() >= UNIX_EPOCH && usual.time() < Clock::last());
+    }
+}

@@ -121,7 +121,7 @@ impl Plugin {
         let (octets, anatomy) = Anatomy::read(&config.component)?;
         check(&config, &anatomy, engine)?;
         let component = compile(engine, anatomy.sha256, octets).await?;
-        let compile = |error: wasmtime::Error| LoadError::Compile(error.into());
+        let compile = |error: wasmtime::Error| refusal::of_engine(&error);
         let pre = engine.linker().instantiate_pre(&component).map_err(refusal::of_linker)?;
         let indices = Indices::new(&pre).map_err(compile)?;
         let hooks = indices.hooks();

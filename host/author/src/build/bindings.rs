@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use wit_bindgen_core::{Files, WorldGenerator};
@@ -56,23 +57,35 @@ impl Bindings {
         Ok(())
     }
 
-    /// Writes them into the folder of the project, and removes what was there besides.
+    /// Writes them into the folder of the project, and removes what is there besides.
     pub(crate) fn write(&self, project: &Path) -> Result<(), BuildError> {
         let folder = project.join(FOLDER);
-        self.files.iter().try_for_each(|(path, octets)| write(&folder.join(path), octets))?;
-        self.remove_others(&folder, "")
+        // What else is in it is removed: a link may lead to what is no bindings.
+        if folder.is_symlink() {
+            let error =
+                io::Error::new(io::ErrorKind::NotADirectory, "it is a link, and its contents would be replaced");
+            return Err(BuildError::File { path: folder, what: "written", error });
+        }
+        // First, so that nothing is written through a link either.
+        if folder.is_dir() {
+            self.remove_others(&folder, "")?;
+        }
+        self.files.iter().try_for_each(|(path, octets)| write(&folder.join(path), octets))
     }
 
     fn remove_others(&self, folder: &Path, prefix: &str) -> Result<(), BuildError> {
         let failed = |path: &Path, what, error| BuildError::File { path: path.to_owned(), what, error };
         for entry in fs::read_dir(folder).map_err(|error| failed(folder, "read", error))? {
-            let path = entry.map_err(|error| failed(folder, "read", error))?.path();
+            let entry = entry.map_err(|error| failed(folder, "read", error))?;
+            let path = entry.path();
+            // A link is removed, and not what it leads to.
+            let kind = entry.file_type().map_err(|error| failed(&path, "read", error))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let relative = format!("{prefix}{name}");
             let inner = format!("{relative}/");
-            let removed = if self.files.contains_key(&relative) {
+            let removed = if kind.is_file() && self.files.contains_key(&relative) {
                 Ok(())
-            } else if !path.is_dir() {
+            } else if !kind.is_dir() {
                 fs::remove_file(&path)
             } else if self.files.keys().any(|known| known.starts_with(&inner)) {
                 self.remove_others(&path, &inner)?;
@@ -202,6 +215,35 @@ mod tests {
                 assert!(text.is_ok_and(|text| !text.contains("@hook")), "{hooks}: {template}");
             }
         }
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (project, other) = (scratch.path().join("project"), scratch.path().join("other"));
+        fs::create_dir_all(project.join(FOLDER)).unwrap();
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("letter.txt"), "dear").unwrap();
+        let files = BTreeMap::from([("a/b.h".to_owned(), b"x".to_vec())]);
+        let bindings = Bindings { files, hooks: Hooks::parse("recipient").unwrap() };
+        let is_there =
+            || fs::read_dir(&other).unwrap().count() == 1 && fs::read(other.join("letter.txt")).unwrap() == b"dear";
+        for (link, to) in [("old", &other), ("a", &other), ("a/b.h", &other.join("letter.txt"))] {
+            let place = project.join(FOLDER).join(link);
+            if link == "a/b.h" {
+                fs::remove_file(&place).unwrap();
+            } else if link == "a" {
+                fs::remove_dir_all(&place).unwrap();
+            }
+            std::os::unix::fs::symlink(to, &place).unwrap();
+            bindings.write(&project).unwrap();
+            assert!(is_there() && !place.is_symlink(), "{link}");
+            assert_eq!(fs::read(project.join(FOLDER).join("a/b.h")).unwrap(), b"x");
+        }
+        fs::remove_dir_all(project.join(FOLDER)).unwrap();
+        std::os::unix::fs::symlink(&other, project.join(FOLDER)).unwrap();
+        assert!(matches!(bindings.write(&project), Err(BuildError::File { what: "written", .. })));
+        assert!(is_there());
     }
 
     #[test]

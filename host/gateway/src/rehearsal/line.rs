@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use postgate_plugin::{Cause, Hook, HttpAnswer, Stubs};
+use postgate_plugin::{Cause, Clock, Hook, HttpAnswer, Stubs};
 use postgate_smtp::dialogue::Pattern;
 use postgate_smtp::{Enhanced, Reply};
 use time::{Date, Month, PrimitiveDateTime, Time};
@@ -244,7 +244,7 @@ fn clock(text: &str) -> Option<SystemTime> {
     let minute = time.next()?.parse().ok()?;
     let time = (Time::from_hms(hour, minute, time.next()?.parse().ok()?).ok()?, time.next());
     let ((date, None), (time, None)) = (date, time) else { return None };
-    Some(PrimitiveDateTime::new(date, time).assume_utc().into())
+    Some(SystemTime::from(PrimitiveDateTime::new(date, time).assume_utc())).filter(|time| *time <= Clock::last())
 }
 
 /// When dialogues begin that do not say.
@@ -513,7 +513,7 @@ const FATES: &[&str] = &["delivered", "failed", "deferred", "quarantined", "disc
 
 const LEVELS: &[&str] = &["debug", "info", "warn", "error"];
 
-const CLOCK_WANTED: &str = "wants a date and time, such as 2026-01-01T00:00:00Z";
+const CLOCK_WANTED: &str = "wants a date and time before the year 9999, such as 2026-01-01T00:00:00Z";
 
 /// The port of a client that has no port of its own.
 pub(crate) const CLIENT_PORT: u16 = 40_000;
@@ -557,7 +557,14 @@ mod tests {
     fn dates() {
         let begin = default_begin().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!(begin.as_secs(), 1_767_225_600);
-        for wrong in ["2026-01-01", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00+01:00", ""] {
+        for wrong in [
+            "2026-01-01",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00+01:00",
+            "9999-01-01T00:00:01Z",
+            "",
+        ] {
             assert_eq!(clock(wrong), None, "{wrong}");
         }
     }

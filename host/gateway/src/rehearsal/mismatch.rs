@@ -1,5 +1,6 @@
 //! Where a dialogue went another way: what was expected and what came, with the lines around.
 
+use super::client::printable;
 use super::script::Script;
 
 /// A difference, in rows that are to be shown one below the other.
@@ -65,8 +66,9 @@ impl Mismatch {
             around(number).map(|row| Row { kind, ..row })
         }));
         let more = kept.saturating_sub(MAX_FOUND);
-        let came = found.iter().take(kept.min(MAX_FOUND));
-        rows.extend(came.map(|text| Row { kind: Kind::Found, number: None, text: text.clone() }));
+        // Notes are as plugins have set them, perhaps of what was in a message.
+        let came = found.iter().take(kept.min(MAX_FOUND)).map(|text| printable(text));
+        rows.extend(came.map(|text| Row { kind: Kind::Found, number: None, text }));
         if more > 0 {
             rows.push(Row { kind: Kind::Found, number: None, text: format!("… {more} more") });
         }

@@ -54,6 +54,14 @@ pub enum AnatomyError {
         /// Octets allowed.
         limit: usize,
     },
+    /// More than any compiler makes; reading on would cost memory that the file does not have.
+    #[error("it has more than {limit} {what}, which no compiler makes of a plugin; build it by `postgate build`")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// So many are allowed.
+        limit: usize,
+    },
 }
 
 impl AnatomyError {

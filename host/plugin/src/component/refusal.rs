@@ -46,7 +46,7 @@ pub enum LoadError {
     },
     /// It implements a hook that this host does not know, or not in that version.
     #[error(
-        "it exports {export}, a hook that this version of Postgate does not know; it knows {known}: {AS_THE_CONTRACT}"
+        "it exports {}, a hook that this version of Postgate does not know; it knows {known}: {AS_THE_CONTRACT}", shown(.export)
     )]
     UnknownHook {
         /// The name of the export.
@@ -61,7 +61,7 @@ pub enum LoadError {
     )]
     NoHooks(WithoutHook),
     /// It wants something that this host does not have.
-    #[error("it imports {import}, which this version of Postgate does not offer; {}", import_fix(.import))]
+    #[error("it imports {}, which this version of Postgate does not offer; {}", shown(.import), import_fix(.import))]
     UnknownImport {
         /// The name of the import.
         import: String,
@@ -77,7 +77,7 @@ pub enum LoadError {
         how: String,
     },
     /// It wants a service that it was not granted.
-    #[error("it imports {import}, which was not granted; to let it {}, add {} to its `grants`", .service.summary, .service.example)]
+    #[error("it imports {}, which was not granted; to let it {}, add {} to its `grants`", shown(.import), .service.summary, .service.example)]
     NotGranted {
         /// The name of the import.
         import: String,
@@ -204,11 +204,28 @@ fn start_fix(cause: Cause) -> &'static str {
 }
 
 fn wanted(import: &str, item: Option<&str>) -> String {
-    let import = import.escape_debug();
+    let import = shown(import);
     match item {
-        Some(item) => format!("{} of {import}", item.escape_debug()),
-        None => import.to_string(),
+        Some(item) => format!("{} of {import}", shown(item)),
+        None => import,
     }
+}
+
+/// Words of the maker's, or of the engine's with those in them: on one line, and with nothing that a terminal would obey.
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars().take(MAX_SHOWN_CHARS) {
+        match character {
+            '\'' | '"' | '\\' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+    }
+    shown
+}
+
+/// What the engine says of a component: names in it are quoted as they are.
+pub(super) fn of_engine(error: &wasmtime::Error) -> LoadError {
+    LoadError::Compile(shown(&format!("{error:#}")).into())
 }
 
 /// What the linker says: the name of the import, and from the outside in what of it does not fit.
@@ -216,11 +233,11 @@ pub(super) fn of_linker(error: wasmtime::Error) -> LoadError {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     let quoted = |text: &String| text.split('`').nth(1).map(str::to_owned);
     let Some(import) = causes.first().filter(|text| text.contains(NOT_IN_THE_LINKER)).and_then(quoted) else {
-        return LoadError::Compile(error.into());
+        return of_engine(&error);
     };
     let item = causes.iter().skip(1).filter(|text| text.contains(WRONG_TYPE)).find_map(quoted);
     let how = match causes.last() {
-        Some(last) if !last.contains(MISSING) => format!(" as it wants it ({})", last.escape_debug()),
+        Some(last) if !last.contains(MISSING) => format!(" as it wants it ({})", shown(last)),
         Some(_) | None => String::new(),
     };
     LoadError::Import { import, item, how }
@@ -233,12 +250,12 @@ pub(super) fn of_compiler(error: wasmtime::Error) -> LoadError {
         return LoadError::Asynchronous(AnatomyError::Asynchronous(Fix::Any));
     }
     if text.contains(LARGE_MEMORY) {
-        return LoadError::Start { cause: Cause::Memory, detail: text };
+        return LoadError::Start { cause: Cause::Memory, detail: shown(&text) };
     }
     let lacking = |module: &&&str| text.contains(&format!("{WITHOUT_ARGUMENT} `{module}`"));
     match crate::anatomy::WASI_MODULES.iter().find(lacking) {
         Some(module) => LoadError::Adapter { module },
-        None => LoadError::Compile(error.into()),
+        None => of_engine(&error),
     }
 }
 
@@ -250,5 +267,34 @@ const LARGE_MEMORY: &str = "memory has a minimum byte size of";
 const ASYNCHRONOUS: &str = "component model async feature";
 const WITHOUT_ARGUMENT: &str = "missing module instantiation argument named";
 
+/// Of such words; the engine quotes names of any length.
+const MAX_SHOWN_CHARS: usize = 2000;
+
 /// What helps where it was built against another contract.
 const AS_THE_CONTRACT: &str = "build it against the contract of this version (`postgate new` writes it), or take a version of Postgate that has it";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_not_obeyed() {
+        let hostile = "postgate:mail/\u{1b}]0;x\u{7}\u{202e}\n\u{9b}2J@0.1.0".to_owned();
+        let service = crate::service::SERVICES.first().unwrap();
+        for error in [
+            LoadError::UnknownImport { import: hostile.clone() },
+            LoadError::UnknownHook { export: hostile.clone(), known: String::new() },
+            LoadError::NotGranted { import: hostile.clone(), service },
+            LoadError::Import { import: hostile.clone(), item: Some(hostile.clone()), how: String::new() },
+            of_compiler(wasmtime::Error::msg(hostile.clone()).context(hostile.clone())),
+            of_linker(wasmtime::Error::msg(hostile)),
+        ] {
+            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            let told = format!("{error} {source}");
+            assert!(told.contains("\\u{1b}]0;x\\u{7}\\u{202e}\\n\\u{9b}2J"), "{told}");
+            assert!(!told.contains(|character: char| character.is_control() || character == '\u{202e}'), "{told}");
+        }
+        assert_eq!(shown(&"x".repeat(5000)).len(), MAX_SHOWN_CHARS);
+        assert_eq!(shown("a `b` \"c\" 'd' \\"), "a `b` \"c\" 'd' \\");
+    }
+}

@@ -315,10 +315,14 @@ fn recipients(send: &Send, is_needed: bool) -> Result<Vec<Mailbox>, Failure> {
 fn list(path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let read = if is_standard_input(path) {
-        io::stdin().lock().take(LIST_BYTES_MAX).read_to_string(&mut text)
+        io::stdin().lock().take(LIST_BYTES_MAX + 1).read_to_string(&mut text)
     } else {
-        File::open(path).and_then(|file| file.take(LIST_BYTES_MAX).read_to_string(&mut text))
+        File::open(path).and_then(|file| file.take(LIST_BYTES_MAX + 1).read_to_string(&mut text))
     };
+    // Cut off, it would end with somebody else.
+    if u64::try_from(text.len()).is_ok_and(|octets| octets > LIST_BYTES_MAX) {
+        return Err(Failure::new(Exit::Data, format!("{} has more than {LIST_BYTES_MAX} octets", path.display())));
+    }
     read.map_err(|error| {
         if error.kind() == io::ErrorKind::InvalidData {
             return Failure::new(Exit::Data, format!("{} is not UTF-8", path.display()));
@@ -413,6 +417,19 @@ mod tests {
         ] {
             assert_eq!(split_server(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_list_is_read_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list");
+        std::fs::write(&path, "bob@example.org\n").unwrap();
+        assert_eq!(list(&path).unwrap(), "bob@example.org\n");
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(LIST_BYTES_MAX).unwrap();
+        assert_eq!(list(&path).unwrap().len() as u64, LIST_BYTES_MAX);
+        file.set_len(LIST_BYTES_MAX + 1).unwrap();
+        assert_eq!(list(&path).unwrap_err().exit, Exit::Data);
     }
 
     #[test]

@@ -4,11 +4,11 @@
 //! them: that is how a dialogue is played.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 use postgate_plugin::Told;
 use postgate_smtp::Protocol;
@@ -214,10 +214,16 @@ impl Record {
     }
 }
 
-/// Only for ourselves: there may be a password in it.
-fn write(path: &PathBuf, octets: &[u8]) -> Result<(), Failure> {
+/// Only for ourselves: there may be a password in it. That holds for a file that was there before, too.
+fn write(path: &Path, octets: &[u8]) -> Result<(), Failure> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    let written = file.and_then(|mut file| file.write_all(octets));
+    let written = file.and_then(|mut file| {
+        // A device has no contents to keep from others.
+        if file.metadata()?.is_file() {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        file.write_all(octets)
+    });
     let unwritten = |error| Failure::new(Exit::CannotCreate, format!("{} can't be written: {error}", path.display()));
     written.map_err(unwritten)
 }
@@ -300,6 +306,18 @@ mod tests {
             let Ok(Line::Action(Action::Client(read))) = read_line(&line) else { panic!("{line}") };
             assert_eq!(read, octets, "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_written_is_ours_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.dlg");
+        std::fs::write(&path, "longer than before").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        write(&path, b"x").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read(&path).unwrap(), b"x");
+        write(Path::new("/dev/null"), b"x").unwrap();
     }
 
     #[test]
