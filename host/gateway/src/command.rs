@@ -20,7 +20,7 @@ mod test;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -102,7 +102,7 @@ enum Command {
         /// The folder of the plugin
         #[arg(value_name = "FOLDER", default_value = ".")]
         folder: PathBuf,
-        /// So that a trap names source files and lines, or shows the exception; for trying it out
+        /// So that a trap names source files and lines, in the languages where it does not always; for trying it out
         #[arg(long)]
         debug: bool,
     },
@@ -121,10 +121,13 @@ const BUILD: &str = "\
 Runs the toolchain of the language that plugin.toml names, shows each command and what it says, and leaves NAME.wasm. Where a tool is
 missing it says which, and the command that installs it. If something goes wrong, the component that was there stays.";
 
+/// Where services have it.
+const DEFAULT_CONFIG: &str = "/etc/postgate/postgate.toml";
+
 #[derive(Debug, Args)]
 struct Settings {
     /// The configuration file
-    #[arg(long, value_name = "FILE", default_value = "/etc/postgate/postgate.toml")]
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
     /// Overrides a setting, such as listener.smtp.bind=127.0.0.1:2600; can be given several times
     #[arg(long, value_name = "KEY=VALUE")]
@@ -133,6 +136,11 @@ struct Settings {
 
 impl Settings {
     fn load(&self) -> Result<Config, Failure> {
+        let own = Path::new("postgate.toml");
+        if self.config == Path::new(DEFAULT_CONFIG) && !self.config.exists() && own.exists() {
+            let text = format!("{DEFAULT_CONFIG} is not there; did you mean --config postgate.toml?");
+            return Err(Failure::new(Exit::Config, text));
+        }
         Ok(Config::load(&self.config, &self.set)?)
     }
 }

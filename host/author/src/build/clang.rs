@@ -24,7 +24,7 @@ impl Zig {
             return Ok(Self::of_python("python3"));
         }
         Err(Missing {
-            what: format!("zig, which compiles {language}"),
+            what: format!("zig, which compiles {language},"),
             install: vec![format!("python3 -m venv .venv && .venv/bin/python3 -m pip install {ZIGLANG}")],
         })
     }

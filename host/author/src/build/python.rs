@@ -29,8 +29,12 @@ pub(crate) fn build(job: &mut Job<'_>) -> Result<Vec<u8>, BuildError> {
     }
     step().args(["--quiet", "bindings", BINDINGS]).run(job)?;
     let output = job.scratch()?.join("plugin.wasm");
-    step()
-        .args(["componentize", "plugin", "--python-path", ".", "--output"])
+    // Packages are those of the project, where it has its own.
+    let step = match compiler.starts_with(ENVIRONMENT) {
+        true => step().env("VIRTUAL_ENV", job.project.folder.join(ENVIRONMENT)),
+        false => step(),
+    };
+    step.args(["componentize", "plugin", "--python-path", ".", "--output"])
         .arg("build/plugin.wasm")
         // The traceback of the author's module is what matters, not that of the compiler.
         .env("RUST_BACKTRACE", "0")
@@ -49,6 +53,8 @@ fn compiler(job: &Job<'_>) -> Result<PathBuf, Missing> {
     })
 }
 
+/// Where the project has packages of its own.
+const ENVIRONMENT: &str = ".venv";
 /// Where the bindings for editors go; `pyproject.toml` and `.gitignore` name it too.
 const BINDINGS: &str = "bindings";
 const COMPILER: &str = "componentize-py";
