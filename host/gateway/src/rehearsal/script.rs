@@ -260,7 +260,10 @@ mod tests {
             ("S: 220 *\nset: a=b", "d/x.dlg:2: set: stands before the first line of the dialogue"),
             ("wait: 6", "d/x.dlg:1: wait: a period needs a unit: expected a period such as"),
             ("from: nowhere", "d/x.dlg:1: from: wants an address, such as 192.0.2.7"),
-            ("clock: yesterday", "d/x.dlg:1: clock: wants a date and time before the year 9999, such as 2026-01-01T00:00:00Z"),
+            (
+                "clock: yesterday",
+                "d/x.dlg:1: clock: wants a date and time before the year 9999, such as 2026-01-01T00:00:00Z",
+            ),
             ("verdict: recpient next", "d/x.dlg:1: verdict: \"recpient\" is no hook; \"recipient\" was meant, perhaps"),
             ("verdict: mail agree", "d/x.dlg:1: verdict: \"agree\" is no verdict; known are next, accept"),
             ("fail: a mail fule", "d/x.dlg:1: fail: \"fule\" is no cause; \"fuel\" was meant, perhaps"),
